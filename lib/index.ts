@@ -1,0 +1,2 @@
+export { type ErrorCode, ProteaError } from './error.js';
+export * from './tensor/index.js';

@@ -1,0 +1,137 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type ErrorCode, ProteaError } from './error.js';
+
+export type DType = 'f32' | 'f64' | 'i32' | 'u8';
+
+/** What the addon tells of a tensor it made. */
+export interface Described {
+  id: number;
+  shape: number[];
+  dtype: DType;
+}
+
+export type Attribute = number | readonly number[];
+
+/** What the addon exports: the whole boundary between TypeScript and C++. Handle 0: not given. */
+export interface Native {
+  call(op: string, inputs: readonly number[], attrs: Record<string, Attribute>): Described[];
+  make(shape: readonly number[], dtype: DType, data: NodeJS.TypedArray): Described;
+  read(tensor: number): Promise<ArrayBuffer>;
+  reshape(tensor: number, shape: readonly number[]): Described;
+  watch(tensor: number): void;
+  backward(loss: number, wrt: readonly number[]): (Described | null)[];
+  free(tensor: number): void;
+  openScope(): number;
+  closeScope(scope: number, keep: readonly number[]): void;
+  pauseTape(): void;
+  resumeTape(): void;
+  clearTape(): void;
+  memory(): MemoryReport;
+  resetPeak(): void;
+  setMemoryLimit(bytes: number): void;
+  setPoison(on: boolean): void;
+  threads(): number;
+  setThreads(count: number): void;
+  uniforms(
+    seed: number,
+    epoch: number,
+    sample: number,
+    purpose: number,
+    count: number,
+  ): Float64Array;
+  ops(): string[];
+}
+
+/** Bytes of the device's memory. */
+export interface MemoryReport {
+  /** Live handles. */
+  tensors: number;
+  bytes: number;
+  cachedBytes: number;
+  /** The largest `bytes` since `resetPeak()`. */
+  peakBytes: number;
+  /** Working memory of kernels, over all threads. */
+  scratchBytes: number;
+}
+
+/** The folder of package.json, from the sources as from dist/. */
+export function packageRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
+  return folder;
+}
+
+/** Where an addon may lie, best first. */
+export function candidates(): string[] {
+  const root = packageRoot();
+  const asked = process.env['PROTEA_NATIVE_PATH'];
+  const platform = `${process.platform}-${process.arch}`;
+  return [
+    ...(asked ? [asked] : []),
+    join(root, 'build', 'cpu', 'Release', 'protea.node'),
+    join(root, 'prebuilds', platform, 'cpu', 'protea.node'),
+  ];
+}
+
+function load(): Native {
+  const require = createRequire(import.meta.url);
+  const bindings = require('bindings') as (options: object) => Native;
+  const tried: string[] = [];
+  for (const path of candidates()) {
+    if (!existsSync(path)) {
+      tried.push(`${path}: not there`);
+      continue;
+    }
+    try {
+      return bindings({ bindings: 'protea', module_root: packageRoot(), try: [[path]] });
+    } catch (error) {
+      tried.push(`${path}: ${(error as Error).message}`);
+    }
+  }
+  throw new ProteaError(
+    'ERR_PROTEA_NATIVE_LOAD',
+    `No usable native addon.\n  ${tried.join('\n  ')}`,
+    {
+      hint: 'Build it with "npm run build:native" in a checkout (a C++20 compiler and cmake are needed), or set PROTEA_NATIVE_PATH.',
+    },
+  );
+}
+
+let loaded: Native | undefined;
+
+/** The addon, loaded at first use. */
+export function addon(): Native {
+  loaded ??= load();
+  return loaded;
+}
+
+function translate(cause: unknown): unknown {
+  const { code, message } = cause as { code?: unknown; message?: string };
+  if (typeof code !== 'string' || !code.startsWith('ERR_PROTEA_')) return cause;
+  return new ProteaError(code as ErrorCode, message ?? code, { cause });
+}
+
+/** Runs a native call; a C++ error keeps its code and gets the caller's stack. */
+export function native<Result>(run: (addon: Native) => Result): Result {
+  const instance = addon();
+  try {
+    return run(instance);
+  } catch (cause) {
+    throw translate(cause);
+  }
+}
+
+/** As `native`, for calls that return a promise: the stack is the caller's, not the worker's. */
+export function nativeAsync<Result>(run: (addon: Native) => Promise<Result>): Promise<Result> {
+  const caller = new Error('called from');
+  return native(run).catch((cause: unknown) => {
+    const error = translate(cause);
+    if (error instanceof Error && caller.stack) {
+      error.stack = `${error.name}: ${error.message}\n${caller.stack.split('\n').slice(2).join('\n')}`;
+    }
+    throw error;
+  });
+}

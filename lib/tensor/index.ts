@@ -1,0 +1,4 @@
+export * from './gradient.js';
+export * from './ops.js';
+export * from './scope.js';
+export * from './tensor.js';

@@ -1,0 +1,101 @@
+import { ProteaError } from '../error.js';
+import { type Attribute, type Described, type DType, native, nativeAsync } from '../native.js';
+
+export type { DType } from '../native.js';
+
+const arrays = { f32: Float32Array, f64: Float64Array, i32: Int32Array, u8: Uint8Array } as const;
+
+/** The typed array that holds values of a dtype. */
+export type Values = Float32Array | Float64Array | Int32Array | Uint8Array;
+
+/**
+ * A handle to a native, contiguous, row-major tensor. It dies with the scope it was made in, or by
+ * `dispose()`; using it afterwards throws `ERR_PROTEA_DISPOSED`.
+ */
+export class Tensor {
+  readonly id: number;
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+
+  constructor({ id, shape, dtype }: Described) {
+    this.id = id;
+    this.shape = shape;
+    this.dtype = dtype;
+  }
+
+  /** The number of elements. */
+  get size(): number {
+    return this.shape.reduce((product, dim) => product * dim, 1);
+  }
+
+  /** Copies the values to JavaScript, after all work queued so far. */
+  async read(): Promise<Values> {
+    const buffer = await nativeAsync((addon) => addon.read(this.id));
+    return new arrays[this.dtype](buffer);
+  }
+
+  /** The value of a tensor of one element. @throws ERR_PROTEA_SHAPE for any other. */
+  async item(): Promise<number> {
+    if (this.size !== 1) {
+      throw new ProteaError(
+        'ERR_PROTEA_SHAPE',
+        `[item] needs one element, got (${this.shape.join(', ')})`,
+      );
+    }
+    return (await this.read())[0]!;
+  }
+
+  /** The same values under another shape of as many elements; no copy. */
+  reshape(shape: readonly number[]): Tensor {
+    return new Tensor(native((addon) => addon.reshape(this.id, shape)));
+  }
+
+  /** Frees the handle. Freeing twice is fine. */
+  dispose(): void {
+    native((addon) => addon.free(this.id));
+  }
+}
+
+/** Makes a tensor from values, which are copied. Plain arrays become f32 unless `dtype` is given. */
+export function tensor(
+  values: Values | readonly number[],
+  shape: readonly number[],
+  dtype?: DType,
+): Tensor {
+  const type = dtype ?? dtypeOf(values);
+  const data =
+    values instanceof arrays[type] ? values : new arrays[type](values as readonly number[]);
+  return new Tensor(native((addon) => addon.make(shape, type, data)));
+}
+
+function dtypeOf(values: Values | readonly number[]): DType {
+  if (values instanceof Float64Array) return 'f64';
+  if (values instanceof Int32Array) return 'i32';
+  if (values instanceof Uint8Array) return 'u8';
+  return 'f32';
+}
+
+/** A tensor of zeros. */
+export function zeros(shape: readonly number[], dtype: DType = 'f32'): Tensor {
+  return full(shape, 0, dtype);
+}
+
+/** A tensor of one value. */
+export function full(shape: readonly number[], value: number, dtype: DType = 'f32'): Tensor {
+  const size = shape.reduce((product, dim) => product * dim, 1);
+  return tensor(new arrays[dtype](size).fill(value), shape, dtype);
+}
+
+/**
+ * Calls a native op: the inputs it declares (undefined: not given) and its named numbers. Shapes
+ * and dtypes are checked at once; the work runs later, in order. Gradients are recorded when an
+ * input is tracked.
+ */
+export function call(
+  op: string,
+  inputs: readonly (Tensor | undefined)[],
+  attrs: Record<string, Attribute> = {},
+): Tensor[] {
+  const ids = inputs.map((input) => input?.id ?? 0);
+  return native((addon) => addon.call(op, ids, attrs)).map((made) => new Tensor(made));
+}

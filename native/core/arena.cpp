@@ -1,0 +1,72 @@
+#include "arena.h"
+
+#include <sys/mman.h>
+
+#include <bit>
+#include <cstdlib>
+
+#include "error.h"
+
+namespace protea {
+namespace {
+
+constexpr size_t alignment = 64;  // one cache line, one AVX-512 register
+constexpr size_t huge_page = size_t{2} << 20;
+
+void* take(size_t bytes) {
+  bool huge = bytes >= 2 * huge_page;
+  void* block = std::aligned_alloc(huge ? huge_page : alignment, bytes);
+  if (block && huge) madvise(block, bytes, MADV_HUGEPAGE);
+  return block;
+}
+
+}  // namespace
+
+Arena::~Arena() { trim(); }
+
+// Eight steps per power of two: at most an eighth is wasted and blocks are found again.
+size_t Arena::round_up(size_t bytes) {
+  size_t step = alignment;
+  if (bytes > 8 * alignment) step = std::bit_floor(bytes - 1) / 8;
+  if (bytes >= 2 * huge_page && step < huge_page) step = huge_page;
+  size_t rounded = (bytes + step - 1) / step * step;
+  return rounded ? rounded : alignment;
+}
+
+void* Arena::allocate(size_t bytes) {
+  size_t size = round_up(bytes);
+  void* block = nullptr;
+  auto found = free_.find(size);
+  if (found != free_.end() && !found->second.empty()) {
+    block = found->second.back();
+    found->second.pop_back();
+    use_.cached -= size;
+  } else if (!limit_ || use_.live + use_.cached + size <= limit_) {
+    block = take(size);
+  }
+  check(block, Code::OutOfMemory, "out of memory: ", bytes, " bytes asked, ", use_.live,
+        " in use, ", use_.cached, " cached", limit_ ? ", limit " : "",
+        limit_ ? std::to_string(limit_) : "");
+  use_.live += size;
+  use_.tensors++;
+  if (use_.live > use_.peak) use_.peak = use_.live;
+  return block;
+}
+
+void Arena::release(void* block, size_t bytes) noexcept {
+  size_t size = round_up(bytes);
+  use_.live -= size;
+  use_.cached += size;
+  use_.tensors--;
+  free_[size].push_back(block);
+}
+
+void Arena::trim() noexcept {
+  for (auto& [size, blocks] : free_) {
+    for (void* block : blocks) std::free(block);
+    use_.cached -= size * blocks.size();
+  }
+  free_.clear();
+}
+
+}  // namespace protea

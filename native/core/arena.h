@@ -1,0 +1,48 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+namespace protea {
+
+struct MemoryUse {
+  size_t live = 0;     // bytes held by tensors
+  size_t cached = 0;   // bytes kept for reuse
+  size_t peak = 0;     // largest `live` since reset_peak()
+  size_t tensors = 0;  // live storages
+};
+
+// A caching allocator for one device. Shapes repeat from step to step, so a freed block is kept and
+// given out again. Used from the owning thread only; a block may be given out while queued work
+// still reads it, because the queue runs in order and the new owner's work comes later.
+class Arena {
+ public:
+  Arena() = default;
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+  ~Arena();
+
+  // Throws Code::OutOfMemory, naming the bytes asked and in use.
+  void* allocate(size_t bytes);
+  void release(void* block, size_t bytes) noexcept;
+
+  // Gives cached blocks back to the system. Call only when no queued work is left.
+  void trim() noexcept;
+
+  // 0: no limit. A limit counts live and cached bytes.
+  void set_limit(size_t bytes) { limit_ = bytes; }
+
+  const MemoryUse& use() const { return use_; }
+  void reset_peak() { use_.peak = use_.live; }
+
+ private:
+  static size_t round_up(size_t bytes);
+
+  std::map<size_t, std::vector<void*>> free_;
+  MemoryUse use_;
+  size_t limit_ = 0;
+};
+
+}  // namespace protea

@@ -1,0 +1,81 @@
+#pragma once
+#include <span>
+#include <string>
+#include <vector>
+
+#include "attrs.h"
+#include "tensor.h"
+
+namespace protea {
+
+// Where a gradient goes. Not given: the caller has no use for it (mode ignore). Otherwise the
+// kernel overwrites the array, or adds to it when `accumulate` is set.
+struct Gradient {
+  Array array;
+  bool accumulate = false;
+
+  explicit operator bool() const { return array.given; }
+  template <class T>
+  T* as() const {
+    return array.as<T>();
+  }
+};
+
+// One execution of an op. Forward reads `in` and writes `out`; backward reads `in`, `out` and
+// `dout` (one per visible output, not given when no gradient reached it) and writes each `din` that
+// is given. Arrays that backward said it does not read have no data.
+struct Run {
+  std::span<const Array> in;
+  std::span<const Array> out;
+  std::span<const Array> dout;
+  std::span<const Gradient> din;
+  const Attrs& attrs;
+};
+
+struct Kernel {
+  void (*forward)(const Run&) = nullptr;
+  void (*backward)(const Run&) = nullptr;  // null: the op has no gradient
+};
+
+struct Spec {
+  Shape shape;
+  Dtype dtype;
+};
+
+// What a call makes. The visible outputs come first; the rest is saved for backward.
+struct Outputs {
+  std::vector<Spec> specs;
+  size_t visible = 1;
+  // Bit i: backward reads in[i] (out[i]). The tape keeps nothing else alive.
+  uint64_t reads_in = ~uint64_t{0};
+  uint64_t reads_out = ~uint64_t{0};
+  // Inputs the op changes in place. Such an op is never recorded.
+  std::vector<size_t> mutates = {};
+};
+
+// What an op is: one value of this struct, made from one line of ops/list.h.
+struct Op {
+  const char* name;
+  Outputs (*infer)(std::span<const Tensor> in, const Attrs& attrs);  // the only place that checks
+  const Kernel* cpu;
+  const Kernel* cuda;  // null in a CPU-only build
+
+  const Kernel& kernel(Device device) const {
+    const Kernel* found = device == Device::Cuda ? cuda : cpu;
+    check(found, Code::Unsupported, "[", name, "] no kernel for this device in this build");
+    return *found;
+  }
+};
+
+// Defined by ops/table.cpp. Throws for an unknown name.
+const Op& op(const std::string& name);
+std::span<const Op> all_ops();
+
+// Calls body.template operator()<T>() with T = float or double.
+template <class Body>
+decltype(auto) with_floating(Dtype dtype, const Body& body) {
+  if (dtype == Dtype::F64) return body.template operator()<double>();
+  return body.template operator()<float>();
+}
+
+}  // namespace protea

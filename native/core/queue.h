@@ -1,0 +1,49 @@
+#pragma once
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+namespace protea {
+
+// The CPU's stream: work runs in order on one thread of its own, so the caller never waits. After a
+// failure the following work is skipped until the next report takes the error.
+class Queue {
+ public:
+  using Work = std::function<void()>;
+  using Report = std::function<void(std::exception_ptr)>;
+
+  Queue();
+  ~Queue();  // finishes the work at hand and drops the rest
+
+  void stop();
+
+  void push(Work work);
+
+  // Runs after all earlier work and receives its first error, or null.
+  void report(Report report);
+
+  // Blocks until everything queued has run and rethrows its first error; for tests without Node.
+  void wait();
+
+ private:
+  struct Task {
+    Work work;
+    Report report;
+  };
+
+  void put(Task task);
+  void serve();
+  void run(Task& task);
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Task> tasks_;
+  std::exception_ptr failure_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace protea

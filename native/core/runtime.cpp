@@ -1,0 +1,161 @@
+#include "runtime.h"
+
+#include <cstring>
+
+#include "parallel.h"
+
+namespace protea {
+namespace {
+
+std::vector<Array> arrays(std::span<const Tensor> tensors) {
+  std::vector<Array> result;
+  for (const Tensor& tensor : tensors) result.push_back(tensor.array());
+  return result;
+}
+
+std::vector<Array> arrays(std::span<const Slot> slots) {
+  std::vector<Array> result;
+  for (const Slot& slot : slots) result.push_back(slot.tensor.array());
+  return result;
+}
+
+// An in-place op must not change a value that a recorded backward will read.
+void check_mutation(const Op& op, std::span<const Tensor> in, const Outputs& outputs) {
+  for (size_t i : outputs.mutates)
+    check(!in[i] || in[i].storage->recorded == 0, Code::Unsupported, "[", op.name, "] input ", i,
+          " is still needed by a recorded op: call it after backward");
+}
+
+}  // namespace
+
+Runtime::~Runtime() { tape_.clear(); }
+
+Tensor Runtime::make(const Shape& shape, Dtype dtype) {
+  for (int64_t d : shape.dims())
+    check(d >= 0, Code::Shape, "dimensions must not be negative, got ", shape);
+  size_t bytes = static_cast<size_t>(shape.elements()) * size_of(dtype);
+  Tensor tensor{shape, dtype, Device::Cpu, next_id_++, std::make_shared<Storage>(arena_, bytes)};
+  if (poison_)
+    queue_.push([data = tensor.storage->data, bytes] { std::memset(data, 0xff, bytes); });
+  return tensor;
+}
+
+std::vector<Tensor> Runtime::call(const Op& op, std::vector<Tensor> in, Attrs attrs) {
+  Outputs outputs = op.infer(in, attrs);
+  check_mutation(op, in, outputs);
+  const Kernel& kernel = op.kernel(Device::Cpu);
+  bool recorded = outputs.mutates.empty() && tape_.wants(in);
+  check(!recorded || kernel.backward, Code::Unsupported, "[", op.name,
+        "] has no gradient; call it inside unrecorded(...)");
+
+  std::vector<Tensor> out;
+  for (const Spec& spec : outputs.specs) out.push_back(make(spec.shape, spec.dtype));
+  if (recorded) tape_.record(&op, in, out, outputs, attrs);
+
+  queue_.push([&kernel, in = arrays(in), out = arrays(out), attrs = std::move(attrs)] {
+    kernel.forward({in, out, {}, {}, attrs});
+  });
+  out.resize(outputs.visible);
+  return out;
+}
+
+Tensor Runtime::reshape(const Tensor& x, const Shape& shape) {
+  check(x.shape.elements() == shape.elements(), Code::Shape, "[reshape] ", x.shape, " has ",
+        x.shape.elements(), " elements, ", shape, " has ", shape.elements());
+  Tensor y = x;
+  y.shape = shape;
+  y.id = next_id_++;
+  if (tape_.wants({&x, 1})) {
+    Outputs none{{}, 1, 0, 0};
+    tape_.record(nullptr, {&x, 1}, {&y, 1}, none, {});
+  }
+  return y;
+}
+
+std::vector<Tensor> Runtime::backward(const Tensor& loss, std::span<const Tensor> wrt) {
+  check(loss.shape.elements() == 1, Code::Shape, "[backward] loss must be a scalar, got ",
+        loss.shape);
+  check(is_floating(loss.dtype), Code::Dtype, "[backward] loss must be f32 or f64");
+  Gradients gradients;
+  Tensor one = make(loss.shape, loss.dtype);
+  queue_.push([array = one.array()] {
+    if (array.dtype == Dtype::F64)
+      *array.as<double>() = 1;
+    else
+      *array.as<float>() = 1;
+  });
+  gradients.emplace(loss.id, one);
+
+  // Recording order is a topological order, so the reverse needs no sort.
+  while (!tape_.empty()) back(tape_.pop(), gradients);
+
+  std::vector<Tensor> result;
+  for (const Tensor& tensor : wrt) {
+    auto found = gradients.find(tensor.id);
+    result.push_back(found == gradients.end() ? Tensor{} : found->second);
+  }
+  return result;
+}
+
+void Runtime::back(const Node& node, Gradients& gradients) {
+  if (!node.op) return back_reshape(node, gradients);
+
+  std::vector<Tensor> douts;  // owned until the work is queued
+  bool reached = false;
+  for (size_t i = 0; i < node.visible; i++) {
+    auto found = gradients.find(node.out[i].tensor.id);
+    bool has = found != gradients.end();
+    douts.push_back(has ? std::move(found->second) : Tensor{});
+    if (has) gradients.erase(found);
+    reached |= has;
+  }
+  if (!reached) return;
+
+  std::vector<Gradient> din(node.in.size());
+  std::vector<std::pair<Tensor, Tensor>> repeated;  // one tensor given twice to one op
+  std::unordered_set<uint64_t> seen;
+  for (size_t i = 0; i < din.size(); i++) {
+    const Tensor& x = node.in[i].tensor;
+    if (!x || !tape_.tracks(x) || !is_floating(x.dtype)) continue;
+    auto [slot, fresh] = gradients.try_emplace(x.id);
+    if (fresh) slot->second = make(x.shape, x.dtype);
+    if (seen.insert(x.id).second) {
+      din[i] = {slot->second.array(), !fresh};
+    } else {
+      Tensor extra = make(x.shape, x.dtype);
+      din[i] = {extra.array(), false};
+      repeated.emplace_back(slot->second, extra);
+    }
+  }
+  queue_.push([kernel = &node.op->kernel(Device::Cpu), in = arrays(node.in), out = arrays(node.out),
+               dout = arrays(douts), din = std::move(din), attrs = node.attrs] {
+    kernel->backward({in, out, dout, din, attrs});
+  });
+  for (auto& [sum, term] : repeated) add_into(sum, term);
+}
+
+void Runtime::back_reshape(const Node& node, Gradients& gradients) {
+  auto found = gradients.find(node.out[0].tensor.id);
+  if (found == gradients.end()) return;
+  Tensor dy = std::move(found->second);
+  gradients.erase(found);
+  const Tensor& x = node.in[0].tensor;
+  if (!tape_.tracks(x)) return;
+  dy.shape = x.shape;
+  auto [slot, fresh] = gradients.try_emplace(x.id, dy);
+  if (!fresh) add_into(slot->second, dy);
+}
+
+void Runtime::add_into(const Tensor& sum, const Tensor& term) {
+  queue_.push([sum = sum.array(), term = term.array()] {
+    with_floating(sum.dtype, [&]<class T>() {
+      T* a = sum.as<T>();
+      const T* b = term.as<T>();
+      parallel_for(sum.size(), 1 << 16, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; i++) a[i] += b[i];
+      });
+    });
+  });
+}
+
+}  // namespace protea

@@ -1,0 +1,50 @@
+#pragma once
+#include <vector>
+
+#include "arena.h"
+#include "queue.h"
+#include "tape.h"
+
+namespace protea {
+
+// Runs ops on the CPU: checks and allocates at once, on the caller's thread, and queues the work.
+// Knows no op and no Node. All methods belong to one thread.
+class Runtime {
+ public:
+  ~Runtime();
+
+  Tensor make(const Shape& shape, Dtype dtype);
+
+  // Throws on bad arguments; errors of the work itself arrive at the next report of the queue.
+  std::vector<Tensor> call(const Op& op, std::vector<Tensor> in, Attrs attrs);
+
+  // The same values under another shape; no copy.
+  Tensor reshape(const Tensor& x, const Shape& shape);
+
+  // Walks the tape backwards once from a scalar and forgets it. Returns one gradient per tensor of
+  // `wrt`, empty where none arrived.
+  std::vector<Tensor> backward(const Tensor& loss, std::span<const Tensor> wrt);
+
+  // Fills newly made tensors with NaN, so that a kernel which reads before it writes is noticed.
+  void set_poison(bool on) { poison_ = on; }
+
+  Arena& arena() { return arena_; }
+  Queue& queue() { return queue_; }
+  Tape& tape() { return tape_; }
+
+ private:
+  using Gradients = std::unordered_map<uint64_t, Tensor>;
+
+  void back(const Node& node, Gradients& gradients);
+  void back_reshape(const Node& node, Gradients& gradients);
+  void add_into(const Tensor& sum, const Tensor& term);
+
+  // The order is the order of destruction reversed: the queue ends before the memory it uses.
+  Arena arena_;
+  Queue queue_;
+  Tape tape_;
+  uint64_t next_id_ = 1;
+  bool poison_ = false;
+};
+
+}  // namespace protea

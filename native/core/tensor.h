@@ -1,0 +1,57 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+
+#include "arena.h"
+#include "dtype.h"
+#include "shape.h"
+
+namespace protea {
+
+enum class Device : uint8_t { Cpu, Cuda };
+
+// A block of an arena. `recorded` counts the tape nodes whose backward will still read it: a value
+// in use there must not be changed in place.
+struct Storage {
+  Storage(Arena& arena, size_t bytes) : arena(arena), bytes(bytes), data(arena.allocate(bytes)) {}
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+  ~Storage() { arena.release(data, bytes); }
+
+  Arena& arena;
+  const size_t bytes;
+  void* const data;
+  int recorded = 0;
+};
+
+// What a kernel sees: a contiguous, row-major block it does not own. Empty: not given.
+struct Array {
+  void* data = nullptr;
+  Shape shape;
+  Dtype dtype = Dtype::F32;
+  bool given = false;
+
+  explicit operator bool() const { return given; }
+  int64_t size() const { return shape.elements(); }
+  int64_t dim(int i) const { return shape.dim(i); }
+  template <class T>
+  T* as() const {
+    return static_cast<T*>(data);
+  }
+};
+
+// A shared handle to a value. Copies share data and identity; ids are never reused.
+struct Tensor {
+  Shape shape;
+  Dtype dtype = Dtype::F32;
+  Device device = Device::Cpu;
+  uint64_t id = 0;
+  std::shared_ptr<Storage> storage;
+
+  explicit operator bool() const { return id != 0; }
+  int rank() const { return shape.rank(); }
+  int64_t dim(int i) const { return shape.dim(i); }
+  Array array() const { return {storage ? storage->data : nullptr, shape, dtype, id != 0}; }
+};
+
+}  // namespace protea

@@ -1,0 +1,25 @@
+#pragma once
+#include <cstdint>
+
+namespace protea {
+
+// C (M, N) = op(A) op(B) + beta C, row-major. op(A) is (M, K): A itself, or Aᵀ when `transpose_a`
+// (A is then stored (K, M)); likewise op(B) is (K, N). lda, ldb, ldc are the strides between stored
+// rows. beta is 0 (C is not read) or 1. Bits do not depend on the number of threads.
+template <class T>
+struct Matrix {
+  const T* data;
+  int64_t stride;
+  bool transpose = false;
+};
+
+template <class T>
+void gemm(int64_t M, int64_t N, int64_t K, Matrix<T> a, Matrix<T> b, T* c, int64_t ldc,
+          bool accumulate);
+
+extern template void gemm<float>(int64_t, int64_t, int64_t, Matrix<float>, Matrix<float>, float*,
+                                 int64_t, bool);
+extern template void gemm<double>(int64_t, int64_t, int64_t, Matrix<double>, Matrix<double>,
+                                  double*, int64_t, bool);
+
+}  // namespace protea
