@@ -1,0 +1,26 @@
+// Every case of the golden folder whose op has a handler must be within tolerance; the others are
+// listed as not covered. Driven by index.json alone: PROTEA_GOLDEN may name another folder.
+import test from 'ava';
+import { goldenFolder, makeCase, readIndex, readTensors } from './case.js';
+import { differences } from './compare.js';
+import { handlers } from './handlers/index.js';
+
+const folder = goldenFolder();
+
+if (!folder) {
+  test.skip('golden vectors: no folder (set PROTEA_GOLDEN or PROTEA_SHARED)', () => {});
+} else {
+  const entries = readIndex(folder);
+  for (const entry of entries) {
+    const handler = handlers[entry.op];
+    if (!handler) continue;
+    test.serial(entry.id, async (t) => {
+      const tensors = await readTensors(folder, entry);
+      const got = await handler(makeCase(folder, entry, tensors));
+      t.deepEqual(differences(entry, tensors, got), []);
+    });
+  }
+  const missing = new Map<string, number>();
+  for (const { op } of entries) if (!handlers[op]) missing.set(op, (missing.get(op) ?? 0) + 1);
+  for (const [op, count] of missing) test.skip(`not covered: ${op} (${count} cases)`, () => {});
+}
