@@ -7,9 +7,15 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 function run(script) {
-  const { status } = spawnSync('npm', ['run', '--silent', script], { cwd: root, stdio: 'inherit', shell: process.platform === 'win32' });
+  const { status } = spawnSync('npm', ['run', '--silent', script], {
+    cwd: root,
+    stdio: 'inherit',
+    shell: process.platform === 'win32',
+  });
   if (status !== 0) {
-    console.error(`\nprotea: "npm run ${script}" failed. The addon needs a C++20 compiler (g++ 11, clang 14 or newer) and cmake 3.18 or newer.`);
+    console.error(
+      `\nprotea: "npm run ${script}" failed. The addon needs a C++20 compiler (g++ 11, clang 14 or newer) and cmake 3.18 or newer.`,
+    );
     process.exit(1);
   }
 }

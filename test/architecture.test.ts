@@ -16,9 +16,44 @@ const layers: Record<string, string[]> = {
   diagnose: ['formats', 'tensor', 'native', 'error'],
   eval: ['nn', 'data', 'formats', 'tensor', 'native', 'error'],
   report: ['error'],
-  train: ['eval', 'diagnose', 'report', 'ssl', 'nn', 'data', 'formats', 'tensor', 'native', 'error'],
-  cli: ['train', 'eval', 'diagnose', 'report', 'ssl', 'nn', 'data', 'formats', 'tensor', 'native', 'error'],
-  index: ['train', 'eval', 'diagnose', 'report', 'ssl', 'nn', 'data', 'formats', 'tensor', 'native', 'error'],
+  train: [
+    'eval',
+    'diagnose',
+    'report',
+    'ssl',
+    'nn',
+    'data',
+    'formats',
+    'tensor',
+    'native',
+    'error',
+  ],
+  cli: [
+    'train',
+    'eval',
+    'diagnose',
+    'report',
+    'ssl',
+    'nn',
+    'data',
+    'formats',
+    'tensor',
+    'native',
+    'error',
+  ],
+  index: [
+    'train',
+    'eval',
+    'diagnose',
+    'report',
+    'ssl',
+    'nn',
+    'data',
+    'formats',
+    'tensor',
+    'native',
+    'error',
+  ],
 };
 
 /** Each folder of native/ and what it may include besides itself. */
@@ -34,7 +69,9 @@ const nativeLayers: Record<string, string[]> = {
 const layerOf = (path: string) => path.split('/')[0]!.replace(/\.[jt]s$/, '');
 
 function sources(folder: string, ending: RegExp): string[] {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => ending.test(name));
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    ending.test(name),
+  );
 }
 
 function matches(file: string, pattern: RegExp): string[] {
@@ -62,8 +99,15 @@ for (const name of sources(native, /\.(h|cpp|cu|cuh)$/)) {
     for (const path of matches(join(native, name), /#include "([^"]+)"/g)) {
       const target = relative(native, join(native, dirname(name), path));
       const other = layerOf(target);
-      t.true(other === layer || nativeLayers[layer]!.includes(other), `${layer} may not include ${other}`);
-      const opIncludesOp = layer === 'ops' && other === 'ops' && target !== 'ops/list.h' && /ops\/[^/]+\.cpp$/.test(target);
+      t.true(
+        other === layer || nativeLayers[layer]!.includes(other),
+        `${layer} may not include ${other}`,
+      );
+      const opIncludesOp =
+        layer === 'ops' &&
+        other === 'ops' &&
+        target !== 'ops/list.h' &&
+        /ops\/[^/]+\.cpp$/.test(target);
       t.false(opIncludesOp, 'an op never includes another op');
     }
     if (layer !== 'addon') t.false(/napi\.h/.test(text), 'only addon/ knows Node');
