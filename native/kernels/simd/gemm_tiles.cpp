@@ -1,0 +1,108 @@
+#include "../gemm_tiles.h"
+
+#include "transpose.h"
+#include "vec.h"
+
+namespace protea::PROTEA_ISA {
+namespace {
+
+// 2 vectors wide; as many rows as leave registers for the two vectors of the panel and a broadcast.
+#if defined(__AVX512F__)
+constexpr int max_rows = 14;
+#else
+constexpr int max_rows = 6;
+#endif
+
+template <class T>
+constexpr int columns = 2 * lanes<T>;
+
+template <class T>
+void copy(int64_t n, const T* from, T* to) {
+  for (int64_t i = 0; i < n; i++) to[i] = from[i];
+}
+
+template <class T>
+void pack_strip(int64_t rows, int64_t depth, const T* from, int64_t stride, bool transposed,
+                T* strip) {
+  if (transposed) {
+    for (int64_t k = 0; k < depth; k++) copy(rows, from + k * stride, strip + k * rows);
+  } else {
+    transpose(rows, depth, from, stride, strip, rows);
+  }
+}
+
+template <class T>
+void pack_panel(int64_t depth, int64_t width, const T* from, int64_t stride, bool transposed,
+                T* panel) {
+  constexpr int n = columns<T>;
+  if (width < n)
+    for (int64_t i = 0; i < depth * n; i++) panel[i] = 0;
+  if (!transposed) {
+    if (width == n) {
+      for (int64_t k = 0; k < depth; k++) {
+        store(panel + k * n, load(from + k * stride));
+        store(panel + k * n + lanes<T>, load(from + k * stride + lanes<T>));
+      }
+    } else {
+      for (int64_t k = 0; k < depth; k++) copy(width, from + k * stride, panel + k * n);
+    }
+    return;
+  }
+  for (int64_t j = 0; j < width; j += lanes<T>) {
+    int64_t part = width - j < lanes<T> ? width - j : lanes<T>;
+    transpose_exact(part, depth, from + j * stride, stride, panel + j, int64_t{n});
+  }
+}
+
+template <class T, int Rows>
+void multiply_rows(int64_t depth, int64_t width, const T* strip, const T* panel, T* c,
+                   int64_t stride, bool accumulate) {
+  Vec<T> sum[Rows][2] = {};
+  for (int64_t k = 0; k < depth; k++) {
+    Vec<T> left = load(panel + k * columns<T>), right = load(panel + k * columns<T> + lanes<T>);
+#pragma GCC unroll 14
+    for (int i = 0; i < Rows; i++) {
+      T a = strip[k * Rows + i];
+      sum[i][0] += a * left;
+      sum[i][1] += a * right;
+    }
+  }
+  if (width == columns<T>) {
+#pragma GCC unroll 14
+    for (int i = 0; i < Rows; i++) {
+      T* row = c + i * stride;
+      if (accumulate) sum[i][0] += load(row), sum[i][1] += load(row + lanes<T>);
+      store(row, sum[i][0]);
+      store(row + lanes<T>, sum[i][1]);
+    }
+    return;
+  }
+  T edge[columns<T>];
+#pragma GCC unroll 14
+  for (int i = 0; i < Rows; i++) {
+    store(edge, sum[i][0]);
+    store(edge + lanes<T>, sum[i][1]);
+    T* row = c + i * stride;
+    for (int64_t j = 0; j < width; j++) row[j] = accumulate ? row[j] + edge[j] : edge[j];
+  }
+}
+
+template <class T, int Rows = max_rows>
+void multiply(int64_t rows, int64_t depth, int64_t width, const T* strip, const T* panel, T* c,
+              int64_t stride, bool accumulate) {
+  if constexpr (Rows > 1) {
+    if (rows < Rows)
+      return multiply<T, Rows - 1>(rows, depth, width, strip, panel, c, stride, accumulate);
+  }
+  multiply_rows<T, Rows>(depth, width, strip, panel, c, stride, accumulate);
+}
+
+template <class T>
+constexpr GemmTiles<T> family = {max_rows, columns<T>, pack_strip<T>, pack_panel<T>, multiply<T>};
+
+}  // namespace
+
+extern const GemmTiles<float> gemm_tiles_f32 = family<float>;
+extern const GemmTiles<double> gemm_tiles_f64 = family<double>;
+
+}  // namespace protea::PROTEA_ISA

@@ -1,0 +1,8 @@
+#pragma once
+
+// The native tests need no Node: expect(...) counts and tells what failed, main prints the sum.
+namespace protea::test {
+
+void expect(bool ok, const char* what);
+
+}  // namespace protea::test
