@@ -4,6 +4,7 @@
 
 #include "../core/parallel.h"
 #include "../core/scratch.h"
+#include "elementwise.h"
 #include "gemm_tiles.h"
 
 namespace protea {
@@ -102,11 +103,19 @@ class Piece {
   T *left_ = nullptr, *right_ = nullptr;
 };
 
+template <class T>
+void finish(int64_t row, int64_t rows, int64_t column, int64_t columns, T* c, int64_t ldc,
+            const Epilogue<T>& epilogue) {
+  T* gelu = epilogue.gelu ? epilogue.gelu + row * epilogue.gelu_stride + column : nullptr;
+  elementwise<T>().bias_gelu(rows, columns, epilogue.bias ? epilogue.bias + column : nullptr,
+                             c + row * ldc + column, ldc, gelu, epilogue.gelu_stride);
+}
+
 }  // namespace
 
 template <class T>
 void gemm(int64_t M, int64_t N, int64_t K, Matrix<T> a, Matrix<T> b, T* c, int64_t ldc,
-          bool accumulate) {
+          bool accumulate, Epilogue<T> epilogue) {
   if (M == 0 || N == 0) return;
   const GemmTiles<T>& tiles = gemm_tiles<T>();
   Cut parts = cut(M, N, tiles.max_rows, tiles.columns);
@@ -118,13 +127,15 @@ void gemm(int64_t M, int64_t N, int64_t K, Matrix<T> a, Matrix<T> b, T* c, int64
       int64_t column = part(N, parts.columns, s, tiles.columns);
       int64_t last_column = part(N, parts.columns, s + 1, tiles.columns);
       piece.run(row, last_row - row, column, last_column - column, K, accumulate);
+      if (epilogue.bias || epilogue.gelu)
+        finish(row, last_row - row, column, last_column - column, c, ldc, epilogue);
     }
   });
 }
 
 template void gemm<float>(int64_t, int64_t, int64_t, Matrix<float>, Matrix<float>, float*, int64_t,
-                          bool);
+                          bool, Epilogue<float>);
 template void gemm<double>(int64_t, int64_t, int64_t, Matrix<double>, Matrix<double>, double*,
-                           int64_t, bool);
+                           int64_t, bool, Epilogue<double>);
 
 }  // namespace protea

@@ -10,8 +10,8 @@
 namespace protea::PROTEA_ISA {
 
 template <class T>
-inline void transpose_plain(int64_t rows, int64_t from_depth, int64_t depth, const T* from,
-                            int64_t from_stride, T* to, int64_t to_stride) {
+static inline void transpose_plain(int64_t rows, int64_t from_depth, int64_t depth, const T* from,
+                                   int64_t from_stride, T* to, int64_t to_stride) {
   for (int64_t k = from_depth; k < depth; k++)
     for (int64_t i = 0; i < rows; i++) to[k * to_stride + i] = from[i * from_stride + k];
 }
@@ -50,8 +50,8 @@ inline __attribute__((always_inline)) void transpose_16(__m512 r[16]) {
 }
 
 template <bool exact>
-inline void transpose_floats(int64_t rows, int64_t depth, const float* from, int64_t from_stride,
-                             float* to, int64_t to_stride) {
+static inline void transpose_floats(int64_t rows, int64_t depth, const float* from,
+                                    int64_t from_stride, float* to, int64_t to_stride) {
   auto mask = static_cast<__mmask16>((1u << rows) - 1);
   int64_t k = 0;
   for (; k + 16 <= depth; k += 16) {
@@ -74,28 +74,28 @@ inline void transpose_floats(int64_t rows, int64_t depth, const float* from, int
 
 // May write up to 16 elements from the start of each row of `to`; rows are written in order, so
 // with to_stride <= 16 what spills into the next row is overwritten by it.
-inline void transpose(int64_t rows, int64_t depth, const float* from, int64_t from_stride,
-                      float* to, int64_t to_stride) {
+static inline void transpose(int64_t rows, int64_t depth, const float* from, int64_t from_stride,
+                             float* to, int64_t to_stride) {
   transpose_floats<false>(rows, depth, from, from_stride, to, to_stride);
 }
 
 // Writes nothing beyond `rows` elements of a row.
-inline void transpose_exact(int64_t rows, int64_t depth, const float* from, int64_t from_stride,
-                            float* to, int64_t to_stride) {
+static inline void transpose_exact(int64_t rows, int64_t depth, const float* from,
+                                   int64_t from_stride, float* to, int64_t to_stride) {
   transpose_floats<true>(rows, depth, from, from_stride, to, to_stride);
 }
 
 #endif
 
 template <class T>
-inline void transpose(int64_t rows, int64_t depth, const T* from, int64_t from_stride, T* to,
-                      int64_t to_stride) {
+static inline void transpose(int64_t rows, int64_t depth, const T* from, int64_t from_stride, T* to,
+                             int64_t to_stride) {
   transpose_plain(rows, 0, depth, from, from_stride, to, to_stride);
 }
 
 template <class T>
-inline void transpose_exact(int64_t rows, int64_t depth, const T* from, int64_t from_stride, T* to,
-                            int64_t to_stride) {
+static inline void transpose_exact(int64_t rows, int64_t depth, const T* from, int64_t from_stride,
+                                   T* to, int64_t to_stride) {
   transpose_plain(rows, 0, depth, from, from_stride, to, to_stride);
 }
 

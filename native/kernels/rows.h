@@ -1,0 +1,47 @@
+#pragma once
+#include <cstdint>
+
+#include "isa.h"
+
+namespace protea {
+
+// Row operations on (rows, D) blocks, contiguous.
+template <class T>
+struct Rows {
+  // y = (x - mean) rstd weight + bias; mean and rstd (rows) are saved.
+  void (*layer_norm)(int64_t rows, int64_t D, const T* x, const T* weight, const T* bias, T eps,
+                     T* y, T* mean, T* rstd);
+  void (*layer_norm_dx)(int64_t rows, int64_t D, const T* x, const T* weight, const T* mean,
+                        const T* rstd, const T* dy, T* dx, bool accumulate);
+  // Sums over the rows: dweight = dy (x - mean) rstd, dbias = dy.
+  void (*layer_norm_dparameters)(int64_t rows, int64_t D, const T* x, const T* mean, const T* rstd,
+                                 const T* dy, T* dweight, T* dbias);
+  // y = softmax(scale x), scale > 0; the log-sum-exp of scale x goes to lse unless null. y may be
+  // x.
+  void (*softmax)(int64_t rows, int64_t D, const T* x, T scale, T* y, T* lse);
+  // y = exp(scale x - lse)
+  void (*softmax_again)(int64_t rows, int64_t D, const T* x, T scale, const T* lse, T* y);
+  // dx = scale p (dp - sum p dp); dx may be dp.
+  void (*softmax_back)(int64_t rows, int64_t D, const T* p, const T* dp, T scale, T* dx,
+                       bool accumulate);
+  T (*dot)(int64_t n, const T* a, const T* b);
+  // y += s x
+  void (*axpy)(int64_t n, T s, const T* x, T* y);
+  T (*largest)(int64_t n, const T* x);
+};
+
+PROTEA_DECLARE_FAMILY(Rows<float>, rows_f32)
+PROTEA_DECLARE_FAMILY(Rows<double>, rows_f64)
+
+template <class T>
+const Rows<T>& rows();
+template <>
+inline const Rows<float>& rows<float>() {
+  return PROTEA_CHOOSE(rows_f32);
+}
+template <>
+inline const Rows<double>& rows<double>() {
+  return PROTEA_CHOOSE(rows_f64);
+}
+
+}  // namespace protea

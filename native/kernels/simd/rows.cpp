@@ -1,0 +1,145 @@
+#include "../rows.h"
+
+#include "math.h"
+
+namespace protea::PROTEA_ISA {
+namespace {
+
+template <class T>
+T sum_of(int64_t n, const T* x) {
+  T sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < n; i++) sum += x[i];
+  return sum;
+}
+
+template <class T>
+T dot(int64_t n, const T* a, const T* b) {
+  T sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < n; i++) sum += a[i] * b[i];
+  return sum;
+}
+
+template <class T>
+void axpy(int64_t n, T s, const T* x, T* y) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) y[i] += s * x[i];
+}
+
+template <class T>
+T largest(int64_t n, const T* x) {
+  T most = x[0];
+#pragma omp simd reduction(max : most)
+  for (int64_t i = 0; i < n; i++) most = x[i] > most ? x[i] : most;
+  return most;
+}
+
+// Two passes: the variance of values far from zero keeps its digits.
+template <class T>
+void layer_norm(int64_t rows, int64_t D, const T* x, const T* weight, const T* bias, T eps, T* y,
+                T* mean, T* rstd) {
+  for (int64_t i = 0; i < rows; i++, x += D, y += D) {
+    T m = sum_of(D, x) / static_cast<T>(D);
+    T square = 0;
+#pragma omp simd reduction(+ : square)
+    for (int64_t j = 0; j < D; j++) square += (x[j] - m) * (x[j] - m);
+    T r = T(1) / static_cast<T>(::sqrt(square / static_cast<T>(D) + eps));
+#pragma omp simd
+    for (int64_t j = 0; j < D; j++) y[j] = (x[j] - m) * r * weight[j] + bias[j];
+    mean[i] = m;
+    rstd[i] = r;
+  }
+}
+
+// With n = (x - mean) rstd and g = dy weight: dx = rstd (g - mean(g) - n mean(g n)).
+template <class T>
+void layer_norm_dx(int64_t rows, int64_t D, const T* x, const T* weight, const T* mean,
+                   const T* rstd, const T* dy, T* dx, bool accumulate) {
+  for (int64_t i = 0; i < rows; i++, x += D, dy += D, dx += D) {
+    T m = mean[i], r = rstd[i], g = 0, gn = 0;
+#pragma omp simd reduction(+ : g, gn)
+    for (int64_t j = 0; j < D; j++) {
+      T d = dy[j] * weight[j];
+      g += d;
+      gn += d * (x[j] - m);
+    }
+    g /= static_cast<T>(D);
+    gn *= r * r / static_cast<T>(D);
+    if (accumulate) {
+#pragma omp simd
+      for (int64_t j = 0; j < D; j++) dx[j] += r * (dy[j] * weight[j] - g - (x[j] - m) * gn);
+    } else {
+#pragma omp simd
+      for (int64_t j = 0; j < D; j++) dx[j] = r * (dy[j] * weight[j] - g - (x[j] - m) * gn);
+    }
+  }
+}
+
+template <class T>
+void layer_norm_dparameters(int64_t rows, int64_t D, const T* x, const T* mean, const T* rstd,
+                            const T* dy, T* dweight, T* dbias) {
+  for (int64_t j = 0; j < D; j++) dweight[j] = dbias[j] = 0;
+  for (int64_t i = 0; i < rows; i++, x += D, dy += D) {
+    T m = mean[i], r = rstd[i];
+#pragma omp simd
+    for (int64_t j = 0; j < D; j++) {
+      dweight[j] += dy[j] * (x[j] - m) * r;
+      dbias[j] += dy[j];
+    }
+  }
+}
+
+template <class T>
+void softmax(int64_t rows, int64_t D, const T* x, T scale, T* y, T* lse) {
+  for (int64_t i = 0; i < rows; i++, x += D, y += D) {
+    T most = largest(D, x) * scale;
+    T sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t j = 0; j < D; j++) {
+      T e = exp_of(x[j] * scale - most);
+      y[j] = e;
+      sum += e;
+    }
+    T inverse = T(1) / sum;
+#pragma omp simd
+    for (int64_t j = 0; j < D; j++) y[j] *= inverse;
+    if (lse) lse[i] = most + static_cast<T>(::log(sum));
+  }
+}
+
+template <class T>
+void softmax_again(int64_t rows, int64_t D, const T* x, T scale, const T* lse, T* y) {
+  for (int64_t i = 0; i < rows; i++, x += D, y += D) {
+    T shift = lse[i];
+#pragma omp simd
+    for (int64_t j = 0; j < D; j++) y[j] = exp_of(x[j] * scale - shift);
+  }
+}
+
+template <class T>
+void softmax_back(int64_t rows, int64_t D, const T* p, const T* dp, T scale, T* dx,
+                  bool accumulate) {
+  for (int64_t i = 0; i < rows; i++, p += D, dp += D, dx += D) {
+    T along = dot(D, p, dp);
+    if (accumulate) {
+#pragma omp simd
+      for (int64_t j = 0; j < D; j++) dx[j] += scale * p[j] * (dp[j] - along);
+    } else {
+#pragma omp simd
+      for (int64_t j = 0; j < D; j++) dx[j] = scale * p[j] * (dp[j] - along);
+    }
+  }
+}
+
+template <class T>
+constexpr Rows<T> family = {layer_norm<T>, layer_norm_dx<T>, layer_norm_dparameters<T>,
+                            softmax<T>,    softmax_again<T>, softmax_back<T>,
+                            dot<T>,        axpy<T>,          largest<T>};
+
+}  // namespace
+
+extern const Rows<float> rows_f32 = family<float>;
+extern const Rows<double> rows_f64 = family<double>;
+
+}  // namespace protea::PROTEA_ISA
