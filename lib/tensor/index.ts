@@ -1,4 +1,4 @@
 export * from './gradient.js';
-export * from './ops.js';
+export * from './ops/index.js';
 export * from './scope.js';
 export * from './tensor.js';

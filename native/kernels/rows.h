@@ -28,6 +28,15 @@ struct Rows {
   // y += s x
   void (*axpy)(int64_t n, T s, const T* x, T* y);
   T (*largest)(int64_t n, const T* x);
+  T (*sum)(int64_t n, const T* x);
+  // x *= s
+  void (*scale)(int64_t n, T s, T* x);
+  // x = s x + bias (null: none); returns the largest.
+  T (*affine_largest)(int64_t n, T s, const T* bias, T* x);
+  // x = exp(x - shift); returns the sum.
+  T (*exp_sum)(int64_t n, T shift, T* x);
+  // best[j], index[j] = x[j], i where x[j] > best[j]
+  void (*keep_larger)(int64_t n, const T* x, int32_t i, T* best, int32_t* index);
 };
 
 PROTEA_DECLARE_FAMILY(Rows<float>, rows_f32)

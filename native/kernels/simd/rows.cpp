@@ -35,6 +35,44 @@ T largest(int64_t n, const T* x) {
   return most;
 }
 
+template <class T>
+void scale(int64_t n, T s, T* x) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) x[i] *= s;
+}
+
+template <class T>
+T affine_largest(int64_t n, T s, const T* bias, T* x) {
+  if (bias) {
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) x[i] = s * x[i] + bias[i];
+  } else {
+    scale(n, s, x);
+  }
+  return largest(n, x);
+}
+
+template <class T>
+T exp_sum(int64_t n, T shift, T* x) {
+  T sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < n; i++) {
+    x[i] = exp_of(x[i] - shift);
+    sum += x[i];
+  }
+  return sum;
+}
+
+template <class T>
+void keep_larger(int64_t n, const T* x, int32_t i, T* best, int32_t* index) {
+#pragma omp simd
+  for (int64_t j = 0; j < n; j++) {
+    bool larger = x[j] > best[j];
+    best[j] = larger ? x[j] : best[j];
+    index[j] = larger ? i : index[j];
+  }
+}
+
 // Two passes: the variance of values far from zero keeps its digits.
 template <class T>
 void layer_norm(int64_t rows, int64_t D, const T* x, const T* weight, const T* bias, T eps, T* y,
@@ -135,7 +173,9 @@ void softmax_back(int64_t rows, int64_t D, const T* p, const T* dp, T scale, T* 
 template <class T>
 constexpr Rows<T> family = {layer_norm<T>, layer_norm_dx<T>, layer_norm_dparameters<T>,
                             softmax<T>,    softmax_again<T>, softmax_back<T>,
-                            dot<T>,        axpy<T>,          largest<T>};
+                            dot<T>,        axpy<T>,          largest<T>,
+                            sum_of<T>,     scale<T>,         affine_largest<T>,
+                            exp_sum<T>,    keep_larger<T>};
 
 }  // namespace
 

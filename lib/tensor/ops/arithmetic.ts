@@ -1,0 +1,27 @@
+import { call, type Tensor } from '../tensor.js';
+
+/** A copy of x. */
+export const identity = (x: Tensor): Tensor => call('identity', [x])[0]!;
+
+/** Σ weights_i x_i over tensors of one shape. */
+export const weightedSum = (terms: readonly Tensor[], weights: readonly number[]): Tensor =>
+  call('weighted_sum', terms, { weights })[0]!;
+
+/** a + b, one shape. */
+export const add = (a: Tensor, b: Tensor): Tensor => weightedSum([a, b], [1, 1]);
+
+/** Σ_i a_i b_i, a scalar. */
+export const dot = (a: Tensor, b: Tensor): Tensor => call('dot', [a, b])[0]!;
+
+/** The mean over the rows of x (B, D): (D). */
+export const meanRows = (x: Tensor): Tensor => call('mean_rows', [x])[0]!;
+
+/** [x_0; x_1; ...] along the first dimension of (B_i, D). */
+export const concatRows = (parts: readonly Tensor[]): Tensor => call('concat_rows', parts)[0]!;
+
+/** x[begin : end] along the first dimension. */
+export const sliceRows = (x: Tensor, begin: number, end: number): Tensor =>
+  call('slice_rows', [x], { begin, end })[0]!;
+
+/** Rows of x (R, D) by index (M) i32: (M, D). An index out of range is an error when the op runs. */
+export const gatherRows = (x: Tensor, index: Tensor): Tensor => call('gather_rows', [x, index])[0]!;

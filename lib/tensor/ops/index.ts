@@ -1,0 +1,5 @@
+export * from './arithmetic.js';
+export * from './layers.js';
+export * from './optimiser.js';
+export * from './prototypes.js';
+export * from './tokens.js';

@@ -1,0 +1,56 @@
+// Ops that change parameters in place. They are refused while a recorded backward still needs the
+// old values.
+import { call, type Tensor } from '../tensor.js';
+
+/** One parameter of an AdamW step with its state; all of one shape, f32. */
+export interface AdamWParameter {
+  param: Tensor;
+  /** None: the parameter is frozen in this step; only its teacher follows. */
+  grad?: Tensor | undefined;
+  expAvg: Tensor;
+  expAvgSq: Tensor;
+  /** Exponential moving average of the parameter, updated in the same pass. */
+  teacher?: Tensor | undefined;
+  lr: number;
+  weightDecay: number;
+  /** Steps of this parameter, this one included. */
+  step: number;
+  /** Gradients of one group share the clipped norm; -1: not clipped. */
+  clipGroup: number;
+}
+
+export interface AdamWOptions {
+  beta1: number;
+  beta2: number;
+  eps: number;
+  /** Limit of each group's gradient norm; 0: no clipping. */
+  clip: number;
+  /** EMA momentum of the teachers. */
+  momentum: number;
+  /** A scalar: when it, or a gradient's norm, is not finite, nothing is changed. */
+  guard?: Tensor | undefined;
+}
+
+/** One AdamW step in place; returns each gradient's norm before clipping (n) f64. */
+export function adamw(parameters: readonly AdamWParameter[], options: AdamWOptions): Tensor {
+  const inputs = parameters.flatMap((p) => [p.param, p.grad, p.expAvg, p.expAvgSq, p.teacher]);
+  return call('adamw', [options.guard, ...inputs], {
+    lr: parameters.map((p) => p.lr),
+    weight_decay: parameters.map((p) => p.weightDecay),
+    step: parameters.map((p) => p.step),
+    clip_group: parameters.map((p) => p.clipGroup),
+    clip: options.clip,
+    beta1: options.beta1,
+    beta2: options.beta2,
+    eps: options.eps,
+    momentum: options.momentum,
+  })[0]!;
+}
+
+/** target <- momentum target + (1 - momentum) source, in place, unless `guard` is not finite. */
+export const emaUpdate = (
+  target: Tensor,
+  source: Tensor,
+  momentum: number,
+  guard?: Tensor,
+): Tensor => call('ema_update', [target, source, guard], { momentum })[0]!;

@@ -1,0 +1,123 @@
+// What the package exists for: losses and diagnosis over prototypes. Equations, saved values and
+// sources stand in native/ops, one file an op.
+import { unrecorded } from '../scope.js';
+import { call, type Tensor } from '../tensor.js';
+
+/** x / max(||x||, eps) over the last dimension. */
+export const l2Normalize = (x: Tensor, eps = 1e-12): Tensor =>
+  call('l2_normalize', [x], { eps })[0]!;
+
+/** g v / ||v|| row by row: v (K, P), g (K, 1) or none for 1 -> (K, P). */
+export const weightNorm = (v: Tensor, g?: Tensor): Tensor => call('weight_norm', [v, g])[0]!;
+
+/** One network's side of a loss over prototypes. */
+export interface PrototypeRows {
+  /** Bottleneck vectors (rows, P), view by view. */
+  z: Tensor;
+  /** Prototypes (K, P). */
+  prototypes: Tensor;
+  /** (K), added to the logits after the temperature. */
+  bias?: Tensor | undefined;
+  temperature: number;
+  /** Number of views in `z`; rows = views x images. */
+  views: number;
+}
+
+export interface PrototypeCrossEntropyOptions {
+  student: PrototypeRows;
+  teacher: PrototypeRows;
+  /** What pair (student view v, teacher view u) counts: student.views x teacher.views, row-major. */
+  pairs: readonly number[];
+  /** What each student row counts: (rows). @default 1 */
+  rowWeight?: Tensor;
+}
+
+/**
+ * Σ_v Σ_u pairs[v, u] Σ_b CE(softmax(teacher_ub), softmax(student_vb)), a scalar, without a tensor of
+ * the size of the logits. Gradients reach the student's z, prototypes and bias.
+ * @throws ERR_PROTEA_SHAPE when views, rows, prototypes or pairs do not fit together
+ */
+export function prototypeCrossEntropy(options: PrototypeCrossEntropyOptions): Tensor {
+  const { student, teacher, pairs, rowWeight } = options;
+  const inputs = [
+    student.z,
+    student.prototypes,
+    student.bias,
+    teacher.z,
+    teacher.prototypes,
+    teacher.bias,
+    rowWeight,
+  ];
+  return call('prototype_cross_entropy', inputs, {
+    pairs,
+    views: student.views,
+    teacher_views: teacher.views,
+    student_temperature: student.temperature,
+    teacher_temperature: teacher.temperature,
+  })[0]!;
+}
+
+/**
+ * The marginal latent class distribution: mean over rows of softmax(z prototypesᵀ / temperature +
+ * bias): (K). No gradient.
+ */
+export const prototypeMarginal = ({
+  z,
+  prototypes,
+  bias,
+  temperature,
+}: Omit<PrototypeRows, 'views'>): Tensor =>
+  unrecorded(() => call('prototype_marginal', [z, prototypes, bias], { temperature }))[0]!;
+
+export interface KoleoOptions {
+  /** Added to the distance inside the logarithm. @default 1e-8 */
+  eps?: number;
+  /** Smallest norm divided by. @default 1e-8 */
+  normEps?: number;
+  /** Added to every coordinate of a difference, as PyTorch's pairwise distance. @default 0 */
+  pairwiseEps?: number;
+  /** Below it the logarithm goes on as a parabola, so that copies have a bounded force. @default 0 */
+  minDistance?: number;
+}
+
+/** -mean log(distance to the nearest other row) on the unit sphere, and who that row is. */
+export function koleo(x: Tensor, options: KoleoOptions = {}): { loss: Tensor; nearest: Tensor } {
+  const { eps = 1e-8, normEps = 1e-8, pairwiseEps = 0, minDistance = 0 } = options;
+  const attrs = {
+    eps,
+    norm_eps: normEps,
+    pairwise_eps: pairwiseEps,
+    min_distance: minDistance,
+  };
+  const [loss, nearest] = call('koleo', [x], attrs);
+  return { loss: loss!, nearest: nearest! };
+}
+
+/** How copies are grouped: by the first leader that is near, or by connected components. */
+export type UniqueRule = 'greedy' | 'components';
+
+/**
+ * For each epsilon and each prototype the row that stands for it at cosine distance below epsilon:
+ * (K, P) -> (epsilons, K) i32. Rows that stand for themselves are the unique prototypes.
+ */
+export const uniquePrototypes = (
+  prototypes: Tensor,
+  epsilons: readonly number[],
+  rule: UniqueRule = 'greedy',
+): Tensor =>
+  unrecorded(() =>
+    call('unique_prototypes', [prototypes], {
+      epsilons,
+      components: Number(rule === 'components'),
+    }),
+  )[0]!;
+
+/** The k train rows (M, D) of largest inner product with each test row (N, D), largest first. */
+export function knnTopK(
+  test: Tensor,
+  train: Tensor,
+  k: number,
+): { values: Tensor; indices: Tensor } {
+  const [values, indices] = unrecorded(() => call('knn_top_k', [test, train], { k }));
+  return { values: values!, indices: indices! };
+}

@@ -1,0 +1,158 @@
+// adamw: one step of AdamW over many parameters, with clipping and the EMA teacher, in place
+//   n = number of parameters; inputs: guard () or none, then param, grad or none, exp_avg, exp_avg_sq,
+//   teacher or none for each. A parameter without a gradient is left as it is; its teacher follows.
+//     g <- g clip_scale;  p <- p (1 - lr weight_decay)
+//     m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2
+//     p <- p - lr (m / (1 - b1^step)) / (sqrt(v / (1 - b2^step)) + eps)
+//     teacher <- momentum teacher + (1 - momentum) p
+//   attrs: lists of n: lr, weight_decay, step (counts of this parameter, from 1), clip_group (whose
+//   gradients share a norm; -1: not clipped); clip (limit c; 0: off): clip_scale = min(1, c /
+//   (||g|| + 1e-6)); beta1, beta2, eps, momentum -> norms (n), that of each gradient (0: none)
+//   If guard, or any gradient norm, is not finite, nothing changes; the caller sees it in norms.
+//   changes param, exp_avg, exp_avg_sq and teacher; no gradient
+//   Loshchilov and Hutter 2019, algorithm 2; Caron et al. 2021 for clipping and EMA
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "../core/op.h"
+#include "../core/parallel.h"
+
+namespace protea {
+namespace {
+
+constexpr size_t stride = 5;
+enum { param, grad, exp_avg, exp_avg_sq, teacher };
+
+size_t slot(size_t i, int which) { return 1 + i * stride + which; }
+
+}  // namespace
+
+Outputs adamw_infer(std::span<const Tensor> in, const Attrs& attrs) {
+  check(in.size() > 1 && in.size() % stride == 1, Code::Shape,
+        "[adamw] takes a guard and 5 inputs a parameter, got ", in.size());
+  size_t n = in.size() / stride;
+  check(!in[0] || in[0].shape.elements() == 1, Code::Shape, "[adamw] guard must be one number");
+  for (const char* name : {"lr", "weight_decay", "step", "clip_group"})
+    check(attrs.list(name).size() == n, Code::Shape, "[adamw] ", name, " must have ", n,
+          " numbers, got ", attrs.list(name).size());
+  Outputs outputs{{{Shape{static_cast<int64_t>(n)}, Dtype::F64}}};
+  for (size_t i = 0; i < n; i++) {
+    const Tensor& p = in[slot(i, param)];
+    check(p && p.dtype == Dtype::F32, Code::Dtype, "[adamw] parameter ", i, " must be f32");
+    for (int which = grad; which <= teacher; which++) {
+      const Tensor& other = in[slot(i, which)];
+      bool optional = which == grad || which == teacher;
+      check(other ? other.shape == p.shape && other.dtype == p.dtype : optional, Code::Shape,
+            "[adamw] input ", which, " of parameter ", i, " must be f32 of shape ", p.shape);
+      if (other && which != grad) outputs.mutates.push_back(slot(i, which));
+    }
+    outputs.mutates.push_back(slot(i, param));
+    check(attrs.list("step")[i] >= 1, Code::Unsupported, "[adamw] step must be >= 1");
+  }
+  return outputs;
+}
+
+namespace {
+
+constexpr int64_t grain = 1 << 14;
+
+double norm_of(const Array& x) {
+  int64_t n = x.size();
+  std::vector<double> partial((n + grain - 1) / grain);
+  parallel_for(n, grain, [&](int64_t begin, int64_t end) {
+    // Eight sums side by side let the loop run in vectors.
+    double sum[8] = {};
+    const float* from = x.as<float>();
+    int64_t i = begin;
+    for (; i + 8 <= end; i += 8)
+      for (int lane = 0; lane < 8; lane++) {
+        double value = from[i + lane];
+        sum[lane] += value * value;
+      }
+    for (; i < end; i++) sum[0] += static_cast<double>(from[i]) * from[i];
+    for (double part : sum) partial[begin / grain] += part;
+  });
+  double sum = 0;
+  for (double part : partial) sum += part;
+  return std::sqrt(sum);
+}
+
+// clip_scale of every parameter, from the norms of its group.
+std::vector<double> clip_scales(const Attrs& attrs, const double* norms, size_t n) {
+  std::vector<double> scales(n, 1.0), square(n, 0.0);
+  double clip = attrs.number("clip", 0);
+  if (clip <= 0) return scales;
+  std::span<const double> group = attrs.list("clip_group");
+  for (size_t i = 0; i < n; i++)
+    if (group[i] >= 0) square.at(static_cast<size_t>(group[i])) += norms[i] * norms[i];
+  for (size_t i = 0; i < n; i++)
+    if (group[i] >= 0)
+      scales[i] =
+          std::min(1.0, clip / (std::sqrt(square[static_cast<size_t>(group[i])]) + 1e-6));
+  return scales;
+}
+
+// The constants of one parameter's step.
+struct Step {
+  float decay, beta1, beta2, rate, root, eps, clip, momentum;
+
+  Step(const Attrs& attrs, size_t i, double clip_scale) {
+    double lr = attrs.list("lr")[i], count = attrs.list("step")[i];
+    double b1 = attrs.number("beta1"), b2 = attrs.number("beta2");
+    decay = static_cast<float>(1 - lr * attrs.list("weight_decay")[i]);
+    beta1 = static_cast<float>(b1);
+    beta2 = static_cast<float>(b2);
+    rate = static_cast<float>(lr / (1 - std::pow(b1, count)));
+    root = static_cast<float>(1 / std::sqrt(1 - std::pow(b2, count)));
+    eps = static_cast<float>(attrs.number("eps"));
+    clip = static_cast<float>(clip_scale);
+    momentum = static_cast<float>(attrs.number("momentum", 1));
+  }
+};
+
+void update(const Step& s, int64_t n, float* __restrict p, const float* __restrict g,
+            float* __restrict m, float* __restrict v) {
+  for (int64_t i = 0; i < n; i++) {
+    float gradient = g[i] * s.clip;
+    m[i] += (1 - s.beta1) * (gradient - m[i]);
+    v[i] = s.beta2 * v[i] + (1 - s.beta2) * gradient * gradient;
+    p[i] = p[i] * s.decay - s.rate * m[i] / (std::sqrt(v[i]) * s.root + s.eps);
+  }
+}
+
+void follow(float momentum, int64_t n, float* __restrict teacher, const float* __restrict p) {
+  for (int64_t i = 0; i < n; i++) teacher[i] = momentum * teacher[i] + (1 - momentum) * p[i];
+}
+
+bool finite(const Array& guard, const double* norms, size_t n) {
+  if (guard) {
+    double value = guard.dtype == Dtype::F64 ? *guard.as<double>() : *guard.as<float>();
+    if (!std::isfinite(value)) return false;
+  }
+  return std::all_of(norms, norms + n, [](double norm) { return std::isfinite(norm); });
+}
+
+void forward(const Run& run) {
+  size_t n = run.in.size() / stride;
+  auto* norms = run.out[0].as<double>();
+  for (size_t i = 0; i < n; i++)
+    norms[i] = run.in[slot(i, grad)] ? norm_of(run.in[slot(i, grad)]) : 0;
+  if (!finite(run.in[0], norms, n)) return;
+  std::vector<double> scales = clip_scales(run.attrs, norms, n);
+  for (size_t i = 0; i < n; i++) {
+    Step step(run.attrs, i, scales[i]);
+    const Array* of = &run.in[slot(i, param)];
+    parallel_for(of[param].size(), grain, [&](int64_t begin, int64_t end) {
+      auto at = [&](int which) { return of[which].as<float>() + begin; };
+      if (of[grad]) update(step, end - begin, at(param), at(grad), at(exp_avg), at(exp_avg_sq));
+      if (of[teacher]) follow(step.momentum, end - begin, at(teacher), at(param));
+    });
+  }
+}
+
+}  // namespace
+
+extern const Kernel adamw_cpu = {forward, nullptr};
+
+}  // namespace protea

@@ -1,0 +1,240 @@
+// koleo: loss = -1/B Σ_i log(d_i + eps), d_i = ||u_i - u_nn(i) + pairwise_eps||_2,
+//   u = x / max(||x||_2, norm_eps), nn(i) = argmax_{j != i} <u_i, u_j>, ties to the lowest index
+//   x (B >= 2, D), attrs eps, norm_eps, pairwise_eps (KoLeo-proto: 0), min_distance m (0: off)
+//   -> loss (), nearest (B) i32
+//   Below m the logarithm goes on as a parabola of the same value and slope,
+//   log(m + eps) + (d^2 - m^2) / (2 m (m + eps)): near copies are pushed apart with a force of at
+//   most 1 / (m + eps) instead of one that grows without bound.
+//   saves u (B, D), ||x|| (B), d (B). The gradient reaches both ends of each pair and passes
+//   through the normalisation; at d_i = 0 that of the norm is taken as 0.
+//   The search goes over tiles of the upper triangle of u uᵀ, each serving its rows and its columns;
+//   nothing of size B x B is made.
+//   Sablayrolles et al. 2019, eq. 2; for prototypes Govindarajan et al. 2024, eq. 8
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "../core/op.h"
+#include "../core/parallel.h"
+#include "../core/scratch.h"
+#include "../kernels/gemm.h"
+#include "../kernels/rows.h"
+
+namespace protea {
+namespace {
+
+enum { loss, nearest, directions, norms, distances };
+
+}  // namespace
+
+Outputs koleo_infer(std::span<const Tensor> in, const Attrs& attrs) {
+  check(in.size() == 1, Code::Shape, "[koleo] takes one x, got ", in.size());
+  const Tensor& x = in[0];
+  check(x.rank() == 2 && x.dim(0) >= 2 && x.dim(1) > 0 && is_floating(x.dtype), Code::Shape,
+        "[koleo] x must be (B >= 2, D) of f32 or f64, got ", x.shape, " of ", name_of(x.dtype));
+  check(attrs.number("norm_eps") > 0, Code::Unsupported, "[koleo] norm_eps must be > 0");
+  for (const char* name : {"eps", "pairwise_eps", "min_distance"})
+    check(attrs.number(name) >= 0, Code::Unsupported, "[koleo] ", name, " must be >= 0");
+  Spec per_row{Shape{x.dim(0)}, x.dtype};
+  Outputs outputs{{{Shape{}, x.dtype},
+                   {Shape{x.dim(0)}, Dtype::I32},
+                   {x.shape, x.dtype},
+                   per_row,
+                   per_row}};
+  outputs.visible = 2;
+  outputs.reads_in = 0;
+  outputs.reads_out = 0b11110;
+  return outputs;
+}
+
+namespace {
+
+constexpr int64_t tile_rows = 256, tile_columns = 512, max_pieces = 32;
+
+// The term of a distance, and its slope divided by the distance (0 at 0, as is that of the norm).
+struct Repulsion {
+  double eps, least;
+
+  explicit Repulsion(const Attrs& attrs)
+      : eps(attrs.number("eps")), least(attrs.number("min_distance")) {}
+
+  double value(double d) const {
+    if (d >= least) return std::log(d + eps);
+    return std::log(least + eps) + (d * d - least * least) / (2 * least * (least + eps));
+  }
+
+  double slope_over_distance(double d) const {
+    if (d < least) return 1 / (least * (least + eps));
+    return d > 0 ? 1 / ((d + eps) * d) : 0;
+  }
+};
+
+// The most similar other row so far, for every row.
+template <class T>
+struct Nearest {
+  std::vector<T> best;
+  std::vector<int32_t> index;
+
+  void start(int64_t B) {
+    best.assign(B, -std::numeric_limits<T>::infinity());
+    index.assign(B, -1);
+  }
+
+  void offer(int64_t i, T similarity, int32_t j) {
+    if (similarity > best[i] || (similarity == best[i] && j < index[i])) {
+      best[i] = similarity;
+      index[i] = j;
+    }
+  }
+};
+
+// Similarities of rows [row, row + n) with rows [column, column + m), column + m > row. Columns up
+// to the row's own are left out: they were, or will be, met from the other side.
+template <class T>
+void search_tile(const T* u, int64_t D, int64_t row, int64_t n, int64_t column, int64_t m,
+                 Nearest<T>& found) {
+  T* tile = scratch<T>(0, tile_rows * tile_columns);
+  gemm<T>(n, m, D, {u + row * D, D}, {u + column * D, D, true}, tile, tile_columns, false);
+  for (int64_t i = 0; i < n; i++) {
+    int64_t skip = std::clamp<int64_t>(row + i + 1 - column, 0, m);
+    if (skip == m) continue;
+    const T* from = tile + i * tile_columns + skip;
+    int64_t first = column + skip, count = m - skip;
+    T most = rows<T>().largest(count, from);
+    if (most >= found.best[row + i]) {
+      int64_t j = 0;
+      while (j < count && from[j] != most) j++;
+      if (j < count) found.offer(row + i, most, static_cast<int32_t>(first + j));
+    }
+    rows<T>().keep_larger(count, from, static_cast<int32_t>(row + i), found.best.data() + first,
+                          found.index.data() + first);
+  }
+}
+
+// Row blocks i and blocks - 1 - i go together: the triangle makes their work uneven.
+template <class T>
+Nearest<T> search(const T* u, int64_t B, int64_t D) {
+  int64_t blocks = (B + tile_rows - 1) / tile_rows, couples = (blocks + 1) / 2;
+  int64_t grain = (couples + max_pieces - 1) / max_pieces;
+  std::vector<Nearest<T>> partial((couples + grain - 1) / grain);
+  parallel_for(couples, grain, [&](int64_t begin, int64_t end) {
+    Nearest<T>& found = partial[begin / grain];
+    found.start(B);
+    auto search_block = [&](int64_t block) {
+      int64_t row = block * tile_rows, n = std::min(tile_rows, B - row);
+      for (int64_t column = row; column < B; column += tile_columns)
+        search_tile(u, D, row, n, column, std::min(tile_columns, B - column), found);
+    };
+    for (int64_t i = begin; i < end; i++) {
+      search_block(i);
+      if (blocks - 1 - i != i) search_block(blocks - 1 - i);
+    }
+  });
+  for (size_t p = 1; p < partial.size(); p++)
+    for (int64_t i = 0; i < B; i++)
+      partial[0].offer(i, partial[p].best[i], partial[p].index[i]);
+  return std::move(partial[0]);
+}
+
+template <class T>
+void normalise(const Run& run) {
+  const Array& x = run.in[0];
+  int64_t D = x.dim(1);
+  T eps = static_cast<T>(run.attrs.number("norm_eps"));
+  parallel_for(x.dim(0), 64, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) {
+      const T* from = x.as<T>() + i * D;
+      T norm = std::sqrt(rows<T>().dot(D, from, from)), *to = run.out[directions].as<T>() + i * D;
+      run.out[norms].as<T>()[i] = norm;
+      for (int64_t d = 0; d < D; d++) to[d] = from[d] / std::max(norm, eps);
+    }
+  });
+}
+
+template <class T>
+void forward_of(const Run& run) {
+  int64_t B = run.in[0].dim(0), D = run.in[0].dim(1);
+  normalise<T>(run);
+  const T* u = run.out[directions].as<T>();
+  Nearest<T> found = search(u, B, D);
+  Repulsion repulsion(run.attrs);
+  double pairwise = run.attrs.number("pairwise_eps"), sum = 0;
+  for (int64_t i = 0; i < B; i++) {
+    // Rows that are not finite are similar to none; any other index keeps the NaN in the loss.
+    int32_t j = found.index[i] < 0 ? (i == 0 ? 1 : 0) : found.index[i];
+    double square = 0;
+    for (int64_t d = 0; d < D; d++) {
+      double difference = static_cast<double>(u[i * D + d]) - u[j * D + d] + pairwise;
+      square += difference * difference;
+    }
+    double distance = std::sqrt(square);
+    run.out[nearest].as<int32_t>()[i] = j;
+    run.out[distances].as<T>()[i] = static_cast<T>(distance);
+    sum += repulsion.value(distance);
+  }
+  *run.out[loss].as<T>() = static_cast<T>(-sum / static_cast<double>(B));
+}
+
+// du_i += g (u_i - u_nn + pairwise_eps), du_nn -= the same, g = -dloss / B slope(d) / d. Pairs are
+// taken in order; threads share the columns.
+template <class T>
+void back_pairs(const Run& run, T* du) {
+  const Array& u = run.out[directions];
+  int64_t B = u.dim(0), D = u.dim(1);
+  double share = -static_cast<double>(*run.dout[0].as<T>()) / static_cast<double>(B);
+  Repulsion repulsion(run.attrs);
+  T pairwise = static_cast<T>(run.attrs.number("pairwise_eps"));
+  constexpr int64_t columns = 64;
+  parallel_for(D, columns, [&](int64_t begin, int64_t end) {
+    for (int64_t i = 0; i < B; i++) {
+      double distance = run.out[distances].as<T>()[i];
+      T g = static_cast<T>(share * repulsion.slope_over_distance(distance));
+      if (g == 0) continue;
+      int64_t j = run.out[nearest].as<int32_t>()[i];
+      const T *a = u.as<T>() + i * D, *b = u.as<T>() + j * D;
+      T *da = du + i * D, *db = du + j * D;
+      for (int64_t d = begin; d < end; d++) {
+        T pull = g * (a[d] - b[d] + pairwise);
+        da[d] += pull;
+        db[d] -= pull;
+      }
+    }
+  });
+}
+
+// dx = (du - u <u, du>) / ||x||, or du / norm_eps below it
+template <class T>
+void backward_of(const Run& run) {
+  const Gradient& dx = run.din[0];
+  const Array& u = run.out[directions];
+  int64_t B = u.dim(0), D = u.dim(1);
+  T eps = static_cast<T>(run.attrs.number("norm_eps"));
+  std::vector<T> du(B * D);
+  back_pairs(run, du.data());
+  parallel_for(B, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) {
+      const T *direction = u.as<T>() + i * D, *from = du.data() + i * D;
+      T norm = run.out[norms].as<T>()[i], *to = dx.as<T>() + i * D;
+      T along = norm < eps ? T(0) : rows<T>().dot(D, direction, from);
+      T inverse = 1 / std::max(norm, eps);
+      if (!dx.accumulate) std::fill_n(to, D, T(0));
+      for (int64_t d = 0; d < D; d++) to[d] += (from[d] - along * direction[d]) * inverse;
+    }
+  });
+}
+
+void forward(const Run& run) {
+  with_floating(run.in[0].dtype, [&]<class T>() { forward_of<T>(run); });
+}
+
+void backward(const Run& run) {
+  if (!run.din[0] || !run.dout[0]) return;
+  with_floating(run.in[0].dtype, [&]<class T>() { backward_of<T>(run); });
+}
+
+}  // namespace
+
+extern const Kernel koleo_cpu = {forward, backward};
+
+}  // namespace protea
