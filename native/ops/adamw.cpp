@@ -95,14 +95,15 @@ std::vector<double> clip_scales(const Attrs& attrs, const double* norms, size_t 
 
 // The constants of one parameter's step.
 struct Step {
-  float decay, beta1, beta2, rate, root, eps, clip, momentum;
+  float decay, new1, beta2, new2, rate, root, eps, clip, momentum;
 
   Step(const Attrs& attrs, size_t i, double clip_scale) {
     double lr = attrs.list("lr")[i], count = attrs.list("step")[i];
     double b1 = attrs.number("beta1"), b2 = attrs.number("beta2");
     decay = static_cast<float>(1 - lr * attrs.list("weight_decay")[i]);
-    beta1 = static_cast<float>(b1);
+    new1 = static_cast<float>(1 - b1);
     beta2 = static_cast<float>(b2);
+    new2 = static_cast<float>(1 - b2);
     rate = static_cast<float>(lr / (1 - std::pow(b1, count)));
     root = static_cast<float>(1 / std::sqrt(1 - std::pow(b2, count)));
     eps = static_cast<float>(attrs.number("eps"));
@@ -115,8 +116,8 @@ void update(const Step& s, int64_t n, float* __restrict p, const float* __restri
             float* __restrict m, float* __restrict v) {
   for (int64_t i = 0; i < n; i++) {
     float gradient = g[i] * s.clip;
-    m[i] += (1 - s.beta1) * (gradient - m[i]);
-    v[i] = s.beta2 * v[i] + (1 - s.beta2) * gradient * gradient;
+    m[i] += s.new1 * (gradient - m[i]);
+    v[i] = s.beta2 * v[i] + s.new2 * gradient * gradient;
     p[i] = p[i] * s.decay - s.rate * m[i] / (std::sqrt(v[i]) * s.root + s.eps);
   }
 }

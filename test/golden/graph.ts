@@ -7,6 +7,7 @@ import {
   tensor,
   watch,
   weightedSum,
+  zeros,
 } from '../../lib/tensor/index.js';
 import type { GoldenCase, GoldenResult } from './case.js';
 
@@ -60,7 +61,7 @@ export class Graph {
       wanted.map(([, x]) => x),
     );
     return Object.fromEntries(
-      wanted.flatMap(([name], i) => (found[i] ? [[`grad.${name}`, found[i]]] : [])),
+      wanted.map(([name, x], i) => [`grad.${name}`, found[i] ?? zeros(x.shape)]),
     );
   }
 

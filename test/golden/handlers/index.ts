@@ -1,6 +1,11 @@
 // Op name of index.json -> the code that computes its outputs and gradients. One file per group.
 import type { Handler } from '../case.js';
+import * as diagnosis from './diagnosis.js';
+import * as heads from './heads.js';
 import * as layers from './layers.js';
+import * as losses from './losses.js';
+import * as optim from './optim.js';
+import * as vit from './vit.js';
 
 export const handlers: Record<string, Handler> = {
   linear: layers.linear,
@@ -16,4 +21,20 @@ export const handlers: Record<string, Handler> = {
   interpolate: layers.interpolate,
   drop_path: layers.dropPath,
   layer_scale: layers.layerScale,
+  vit_dino: vit.vitDino,
+  vit_dinov2: vit.vitDinov2,
+  dino_head: heads.head,
+  dinov2_head: heads.head,
+  weight_norm: heads.weightNormed,
+  koleo: losses.koleo,
+  koleo_proto: losses.koleoProto,
+  dino_loss: losses.dino,
+  adamw: optim.adamw,
+  ema: optim.ema,
+  schedule: optim.schedule,
+  teacher_temp_schedule: optim.teacherTemperature,
+  param_groups: optim.parameterGroups,
+  train_steps: optim.trainSteps,
+  proto_collapse: diagnosis.collapse,
+  knn: diagnosis.knn,
 };

@@ -1,0 +1,3 @@
+export * from './mlcd.js';
+export * from './unique.js';
+export * from './verdict.js';

@@ -1,0 +1,22 @@
+import { type PrototypeRows, prototypeCrossEntropy, type Tensor } from '../../tensor/index.js';
+
+/**
+ * What each pair of views counts in the DINO loss: 1 / (pairs x images) where they differ. Student
+ * view v and teacher view u are the same crop when v = u.
+ */
+export function dinoPairs(views: number, teacherViews: number, images: number): number[] {
+  const pairs = views * teacherViews - Math.min(views, teacherViews);
+  return Array.from({ length: views * teacherViews }, (_, i) =>
+    Math.floor(i / teacherViews) === i % teacherViews ? 0 : 1 / (pairs * images),
+  );
+}
+
+/** The DINO loss (Caron et al. 2021, eq. 3): mean cross-entropy over pairs of different views. */
+export function dinoLoss(student: PrototypeRows, teacher: PrototypeRows): Tensor {
+  const images = teacher.z.shape[0]! / teacher.views;
+  return prototypeCrossEntropy({
+    student,
+    teacher,
+    pairs: dinoPairs(student.views, teacher.views, images),
+  });
+}
