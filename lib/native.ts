@@ -43,6 +43,34 @@ export interface Native {
     count: number,
   ): Float64Array;
   ops(): string[];
+  makeViews(
+    pictures: readonly NativePicture[],
+    recipes: readonly (readonly number[])[],
+    normalisation: readonly number[],
+    key: { seed: number; epoch: number; samples: readonly number[] },
+  ): Promise<ArrayBuffer[]>;
+  applySteps(
+    picture: NativePicture,
+    steps: readonly (readonly number[])[],
+  ): Promise<NativePictureResult>;
+  applyFloatSteps(
+    picture: NativePicture,
+    steps: readonly (readonly number[])[],
+  ): Promise<NativePictureResult>;
+  flora(seed: number, label: number, sample: number, size: number): Promise<ArrayBuffer>;
+}
+
+/** RGB bytes, row by row: (height, width, 3). */
+export interface NativePicture {
+  data: Uint8Array;
+  width: number;
+  height: number;
+}
+
+export interface NativePictureResult {
+  data: ArrayBuffer;
+  width: number;
+  height: number;
 }
 
 /** Bytes of the device's memory. */

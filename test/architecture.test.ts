@@ -61,7 +61,7 @@ const nativeLayers: Record<string, string[]> = {
   core: [],
   kernels: ['core'],
   ops: ['kernels', 'core'],
-  image: ['core'],
+  image: ['kernels', 'core'],
   addon: ['image', 'ops', 'kernels', 'core'],
   test: ['image', 'ops', 'kernels', 'core'],
 };

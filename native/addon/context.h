@@ -56,5 +56,6 @@ Napi::Object describe(Context& context, Napi::Env env, Tensor tensor);
 // The parts of the boundary, one file each.
 void add_tensor_methods(Napi::Object exports, const std::shared_ptr<Context>& context);
 void add_runtime_methods(Napi::Object exports, const std::shared_ptr<Context>& context);
+void add_image_methods(Napi::Object exports, const std::shared_ptr<Context>& context);
 
 }  // namespace protea::addon

@@ -1,6 +1,7 @@
 // adamw: one step of AdamW over many parameters, with clipping and the EMA teacher, in place
-//   n = number of parameters; inputs: guard () or none, then param, grad or none, exp_avg, exp_avg_sq,
-//   teacher or none for each. A parameter without a gradient is left as it is; its teacher follows.
+//   n = number of parameters; inputs: guard () or none, then param, grad or none, exp_avg,
+//   exp_avg_sq, teacher or none for each. A parameter without a gradient is left as it is; its
+//   teacher follows.
 //     g <- g clip_scale;  p <- p (1 - lr weight_decay)
 //     m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2
 //     p <- p - lr (m / (1 - b1^step)) / (sqrt(v / (1 - b2^step)) + eps)
@@ -88,8 +89,7 @@ std::vector<double> clip_scales(const Attrs& attrs, const double* norms, size_t 
     if (group[i] >= 0) square.at(static_cast<size_t>(group[i])) += norms[i] * norms[i];
   for (size_t i = 0; i < n; i++)
     if (group[i] >= 0)
-      scales[i] =
-          std::min(1.0, clip / (std::sqrt(square[static_cast<size_t>(group[i])]) + 1e-6));
+      scales[i] = std::min(1.0, clip / (std::sqrt(square[static_cast<size_t>(group[i])]) + 1e-6));
   return scales;
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "../core/op.h"
+#include "../kernels/taps.h"
 
 namespace protea {
 
@@ -33,59 +34,9 @@ Outputs interpolate_infer(std::span<const Tensor> in, const Attrs& attrs) {
 
 namespace {
 
-struct Tap {
-  int64_t index;
-  double weight;
-};
-
-double cubic(double x, double a) {
-  x = std::fabs(x);
-  if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
-  if (x < 2) return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a;
-  return 0;
-}
-
-double triangle(double x) { return std::max(0.0, 1 - std::fabs(x)); }
-
-std::vector<Tap> plain_taps(double source, int64_t size, bool bicubic) {
-  if (!bicubic) source = std::max(source, 0.0);
-  auto base = static_cast<int64_t>(std::floor(source));
-  double t = source - static_cast<double>(base);
-  std::vector<Tap> taps;
-  for (int64_t k = bicubic ? -1 : 0; k <= (bicubic ? 2 : 1); k++) {
-    double distance = t - static_cast<double>(k);
-    double weight = bicubic ? cubic(distance, -0.75) : triangle(distance);
-    taps.push_back({std::clamp<int64_t>(base + k, 0, size - 1), weight});
-  }
-  return taps;
-}
-
-std::vector<Tap> antialiased_taps(double centre, double ratio, int64_t size, bool bicubic) {
-  double stretch = std::max(ratio, 1.0), support = (bicubic ? 2 : 1) * stretch;
-  auto first = std::max<int64_t>(static_cast<int64_t>(centre - support + 0.5), 0);
-  auto end = std::min<int64_t>(static_cast<int64_t>(centre + support + 0.5), size);
-  std::vector<Tap> taps;
-  double sum = 0;
-  for (int64_t j = first; j < end; j++) {
-    double distance = (static_cast<double>(j) - centre + 0.5) / stretch;
-    taps.push_back({j, bicubic ? cubic(distance, -0.5) : triangle(distance)});
-    sum += taps.back().weight;
-  }
-  for (Tap& tap : taps) tap.weight /= sum;
-  return taps;
-}
-
-// For each output index the inputs it is made of.
 std::vector<std::vector<Tap>> axis(int64_t in, int64_t out, const Attrs& attrs) {
-  double ratio = static_cast<double>(in) / (static_cast<double>(out) + attrs.number("offset", 0));
-  bool bicubic = attrs.integer("bicubic"), antialias = attrs.integer("antialias", 0);
-  std::vector<std::vector<Tap>> taps;
-  for (int64_t i = 0; i < out; i++) {
-    double centre = ratio * (static_cast<double>(i) + 0.5);
-    taps.push_back(antialias ? antialiased_taps(centre, ratio, in, bicubic)
-                             : plain_taps(centre - 0.5, in, bicubic));
-  }
-  return taps;
+  Filter filter = attrs.integer("bicubic") ? Filter::Bicubic : Filter::Bilinear;
+  return axis_taps(in, out, filter, attrs.integer("antialias", 0), attrs.number("offset", 0));
 }
 
 // Both layouts as planes x height x width x inner: (C, H, W, 1) or (1, H, W, C).

@@ -7,9 +7,9 @@
 //   most 1 / (m + eps) instead of one that grows without bound.
 //   saves u (B, D), ||x|| (B), d (B). The gradient reaches both ends of each pair and passes
 //   through the normalisation; at d_i = 0 that of the norm is taken as 0.
-//   The search goes over tiles of the upper triangle of u uᵀ, each serving its rows and its columns;
-//   nothing of size B x B is made.
-//   Sablayrolles et al. 2019, eq. 2; for prototypes Govindarajan et al. 2024, eq. 8
+//   The search goes over tiles of the upper triangle of u uᵀ, each serving its rows and its
+//   columns; nothing of size B x B is made. Sablayrolles et al. 2019, eq. 2; for prototypes
+//   Govindarajan et al. 2024, eq. 8
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -37,11 +37,8 @@ Outputs koleo_infer(std::span<const Tensor> in, const Attrs& attrs) {
   for (const char* name : {"eps", "pairwise_eps", "min_distance"})
     check(attrs.number(name) >= 0, Code::Unsupported, "[koleo] ", name, " must be >= 0");
   Spec per_row{Shape{x.dim(0)}, x.dtype};
-  Outputs outputs{{{Shape{}, x.dtype},
-                   {Shape{x.dim(0)}, Dtype::I32},
-                   {x.shape, x.dtype},
-                   per_row,
-                   per_row}};
+  Outputs outputs{
+      {{Shape{}, x.dtype}, {Shape{x.dim(0)}, Dtype::I32}, {x.shape, x.dtype}, per_row, per_row}};
   outputs.visible = 2;
   outputs.reads_in = 0;
   outputs.reads_out = 0b11110;
@@ -132,8 +129,7 @@ Nearest<T> search(const T* u, int64_t B, int64_t D) {
     }
   });
   for (size_t p = 1; p < partial.size(); p++)
-    for (int64_t i = 0; i < B; i++)
-      partial[0].offer(i, partial[p].best[i], partial[p].index[i]);
+    for (int64_t i = 0; i < B; i++) partial[0].offer(i, partial[p].best[i], partial[p].index[i]);
   return std::move(partial[0]);
 }
 

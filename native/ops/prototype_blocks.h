@@ -1,6 +1,6 @@
 #pragma once
-// What the ops over all prototypes share: the cut of K into blocks that are worked on while they are
-// in the cache, and the logits of one block with their running softmax.
+// What the ops over all prototypes share: the cut of K into blocks that are worked on while they
+// are in the cache, and the logits of one block with their running softmax.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -13,8 +13,8 @@
 
 namespace protea {
 
-// K prototypes in blocks of `size`, the last one shorter; consecutive blocks form at most max_pieces
-// pieces, each the work of one thread with its own sums. Depends on K alone.
+// K prototypes in blocks of `size`, the last one shorter; consecutive blocks form at most
+// max_pieces pieces, each the work of one thread with its own sums. Depends on K alone.
 struct PrototypeBlocks {
   static constexpr int64_t max_pieces = 16, smallest = 64, largest = 512;
 

@@ -1,13 +1,13 @@
 // prototype_cross_entropy: the DINO loss over views, as attention over prototypes
 //   l_s = z_s Wᵀ / temperature_s + bias_s for the student, l_t likewise for the teacher
-//   loss = Σ_v Σ_u pairs[v, u] Σ_b row_weight_s CE(softmax(l_t), softmax(l_s)), s = vB + b, t = uB + b
-//   z_student (S = V B, P), w_student (K, P), bias_student (K)?, z_teacher (T = U B, Q),
+//   loss = Σ_v Σ_u pairs[v, u] Σ_b row_weight_s CE(softmax(l_t), softmax(l_s)), s = vB + b, t = uB
+//   + b z_student (S = V B, P), w_student (K, P), bias_student (K)?, z_teacher (T = U B, Q),
 //   w_teacher (K, Q), bias_teacher (K)?, row_weight (S)?; attrs pairs (V U numbers), views V,
 //   teacher_views U, student_temperature, teacher_temperature -> loss ()
 //   The biases are in units after the temperature: centering passes -centre / temperature.
 //   With q = softmax(l_t) and p = softmax(l_s):
-//     CE = lse_s - Σ_k q_k l_sk = lse_s - z_s · m_t / temperature_s - Σ_k q_k bias_k,  m_t = Σ q_k w_k
-//     dz_s = (Σ_k p_k w_k - m_t) / temperature_s,  dW = (pᵀ z_s - qᵀ Σ_v z_s) / temperature_s
+//     CE = lse_s - Σ_k q_k l_sk = lse_s - z_s · m_t / temperature_s - Σ_k q_k bias_k,  m_t = Σ q_k
+//     w_k dz_s = (Σ_k p_k w_k - m_t) / temperature_s,  dW = (pᵀ z_s - qᵀ Σ_v z_s) / temperature_s
 //   so of each row only its log-sum-exp and its mean prototype are needed, taken in one pass over
 //   blocks of prototypes with a running softmax. Gradients to z_student, w_student, bias_student.
 //   saves log-sum-exps (S + T), mean prototypes (S + T, P), the tops of the running softmax
@@ -104,12 +104,8 @@ struct Problem {
 
   static LogitRows<T> rows_of(const Run& run, int first, const char* temperature) {
     const Array &z = run.in[first], &w = run.in[first + 1], &bias = run.in[first + 2];
-    return {z.as<T>(),
-            w.as<T>(),
-            bias ? bias.as<T>() : nullptr,
-            z.dim(0),
-            z.dim(1),
-            static_cast<T>(1 / run.attrs.number(temperature))};
+    return {z.as<T>(), w.as<T>(), bias ? bias.as<T>() : nullptr,
+            z.dim(0),  z.dim(1),  static_cast<T>(1 / run.attrs.number(temperature))};
   }
 
   // Calls body(s, t, weight) for every pair of a student and a teacher row that counts.
@@ -149,8 +145,7 @@ void forward_block(const Problem<T>& problem, int64_t block, T* tile, T* top, Pa
   for (int64_t r = 0; r < problem.R; r++) {
     const LogitRows<T>& of = problem.rows_at(r);
     T* row = tile + r * blocks.size;
-    T shrink =
-        partial.running[r].take(n, of.inverse_temperature, of.bias_of(blocks, block), row);
+    T shrink = partial.running[r].take(n, of.inverse_temperature, of.bias_of(blocks, block), row);
     top[r] = partial.running[r].top;
     if (shrink != 1) rows<T>().scale(P, shrink, partial.mean.data() + r * P);
     if (bias && r >= problem.S)
@@ -212,8 +207,8 @@ void forward_of(const Run& run) {
     const T *z = problem.student.z + s * P, *m = mean + (problem.S + t) * P;
     double product = 0;
     for (int64_t p = 0; p < P; p++) product += static_cast<double>(z[p]) * m[p];
-    total += weight * (lse[s] - product * problem.student.inverse_temperature -
-                       bias[problem.S + t]);
+    total +=
+        weight * (lse[s] - product * problem.student.inverse_temperature - bias[problem.S + t]);
   });
   *run.out[loss].as<T>() = static_cast<T>(total);
 }
@@ -228,8 +223,7 @@ struct Pull {
   std::vector<double> weight;  // (R)
   std::vector<T> z;            // (R, P)
 
-  Pull(const Problem<T>& problem, double dloss)
-      : weight(problem.R), z(problem.R * problem.P) {
+  Pull(const Problem<T>& problem, double dloss) : weight(problem.R), z(problem.R * problem.P) {
     int64_t P = problem.P;
     double scale = problem.student.inverse_temperature;
     problem.each_pair([&](int64_t s, int64_t t, double pair) {
@@ -274,8 +268,8 @@ const T* exponentials_of(const Problem<T>& problem, const Run& run, int64_t bloc
   for (int64_t r = 0; r < problem.R; r++) {
     const LogitRows<T>& of = problem.rows_at(r);
     T* row = tile + r * blocks.size;
-    rows<T>().affine_largest(blocks.width(block), of.inverse_temperature,
-                             of.bias_of(blocks, block), row);
+    rows<T>().affine_largest(blocks.width(block), of.inverse_temperature, of.bias_of(blocks, block),
+                             row);
     rows<T>().exp_sum(blocks.width(block), lse[r], row);
     shift[r] = 1;
   }

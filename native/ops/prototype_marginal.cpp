@@ -1,4 +1,5 @@
-// prototype_marginal: m_k = 1/R Σ_r softmax(z_r wᵀ / temperature + bias)_k, the marginal latent class
+// prototype_marginal: m_k = 1/R Σ_r softmax(z_r wᵀ / temperature + bias)_k, the marginal latent
+// class
 //   distribution (MLCD)
 //   z (R > 0, P), w (K, P), bias (K) or none, attrs temperature > 0 -> m (K)
 //   no gradient. The logits are computed twice, block by block; nothing of size R x K is made.
@@ -52,12 +53,8 @@ template <class T>
 void marginal(const Run& run) {
   const Array &z = run.in[0], &w = run.in[1];
   PrototypeBlocks blocks(w.dim(0));
-  LogitRows<T> rows{z.as<T>(),
-                    w.as<T>(),
-                    run.in[2] ? run.in[2].as<T>() : nullptr,
-                    z.dim(0),
-                    z.dim(1),
-                    static_cast<T>(1 / run.attrs.number("temperature"))};
+  LogitRows<T> rows{z.as<T>(), w.as<T>(), run.in[2] ? run.in[2].as<T>() : nullptr,
+                    z.dim(0),  z.dim(1),  static_cast<T>(1 / run.attrs.number("temperature"))};
   std::vector<T> lse = log_sum_exps(blocks, rows);
   parallel_for(blocks.count, 1, [&](int64_t block, int64_t) {
     int64_t n = blocks.width(block);

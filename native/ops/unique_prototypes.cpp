@@ -4,9 +4,9 @@
 //   greedy (components = 0): rows in index order; row i belongs to the FIRST row that is a leader
 //   and has distance < epsilon, otherwise it leads itself. components: the smallest row of the
 //   connected component of the graph distance < epsilon.
-//   no gradient. Products are taken in the dtype of w by tiles; those within `doubt` of the threshold
-//   are decided in double. Nothing of size K x K is made.
-//   Govindarajan et al. 2024, section 3: M unique prototypes and their redundancy factors
+//   no gradient. Products are taken in the dtype of w by tiles; those within `doubt` of the
+//   threshold are decided in double. Nothing of size K x K is made. Govindarajan et al. 2024,
+//   section 3: M unique prototypes and their redundancy factors
 #include <algorithm>
 #include <cmath>
 #include <numeric>

@@ -2,6 +2,7 @@
 import type { Handler } from '../case.js';
 import * as diagnosis from './diagnosis.js';
 import * as heads from './heads.js';
+import * as images from './images.js';
 import * as layers from './layers.js';
 import * as losses from './losses.js';
 import * as optim from './optim.js';
@@ -37,4 +38,6 @@ export const handlers: Record<string, Handler> = {
   train_steps: optim.trainSteps,
   proto_collapse: diagnosis.collapse,
   knn: diagnosis.knn,
+  image_pil: images.pil,
+  image_tensor: images.floating,
 };
