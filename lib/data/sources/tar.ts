@@ -1,0 +1,107 @@
+import { pipeline } from 'node:stream/promises';
+import { extract } from 'tar-stream';
+import { ProteaError } from '../../error.js';
+import { streamUnpacked } from '../bytes.js';
+import { type Dataset, numbered, type Sample } from '../dataset.js';
+import { decode } from '../decode.js';
+import { imageName } from './folder.js';
+
+interface Entry {
+  /** Name inside the archive. */
+  name: string;
+  archive: string;
+  bytes: Uint8Array;
+}
+
+/** Names that climb out of the archive's folder are never used. */
+const isUnsafe = (name: string) => name.startsWith('/') || name.split('/').includes('..');
+
+async function readEntries(archive: string, warnings: string[]): Promise<Entry[]> {
+  const entries: Entry[] = [];
+  const unpack = extract();
+  unpack.on('entry', (header, stream, next) => {
+    const chunks: Buffer[] = [];
+    stream.on('data', (chunk) => chunks.push(chunk as Buffer));
+    stream.on('end', () => {
+      const name = header.name.replace(/^\.\//, '');
+      if (isUnsafe(name))
+        warnings.push(`${archive}: refused the name ${name}, which leaves its folder`);
+      else if (header.type === 'file')
+        entries.push({ name, archive, bytes: Buffer.concat(chunks) });
+      next();
+    });
+  });
+  try {
+    await pipeline(streamUnpacked(archive), unpack);
+  } catch (cause) {
+    if (cause instanceof ProteaError) throw cause;
+    warnings.push(
+      `${archive}: ${(cause as Error).message}; ${entries.length} whole entries are used`,
+    );
+  }
+  return entries;
+}
+
+/** A WebDataset sample's key: the name up to its first dot. */
+function keyOf(name: string): string {
+  const dot = name.indexOf('.', name.lastIndexOf('/') + 1);
+  return dot < 0 ? name : name.slice(0, dot);
+}
+
+const folderOf = (name: string) => name.slice(0, Math.max(0, name.lastIndexOf('/')));
+
+interface Labels {
+  classes: string[];
+  of(image: Entry): number | undefined;
+}
+
+/** Labels from the .cls entries beside the images. */
+function labelsFromEntries(entries: readonly Entry[], warnings: string[]): Labels | undefined {
+  const texts = entries.filter(({ name }) => name.endsWith('.cls'));
+  if (!texts.length) return undefined;
+  const labels = new Map<string, number>();
+  for (const { name, archive, bytes } of texts) {
+    const label = Number(Buffer.from(bytes).toString().trim());
+    if (Number.isInteger(label) && label >= 0) labels.set(`${archive} ${keyOf(name)}`, label);
+    else warnings.push(`${archive}: ${name} is not a class number`);
+  }
+  return { classes: [], of: ({ archive, name }) => labels.get(`${archive} ${keyOf(name)}`) };
+}
+
+/** Labels from the folders the images lie in. */
+function labelsFromFolders(images: readonly Entry[]): Labels {
+  const { classes, of } = numbered(images.map(({ name }) => folderOf(name)));
+  return classes.length > 1
+    ? { classes, of: ({ name }) => of.get(folderOf(name)) }
+    : { classes: [], of: () => undefined };
+}
+
+/**
+ * Tar archives (.tar, .tar.gz, .tgz), read into memory: WebDataset shards with .cls labels, or folders
+ * as in an image folder. `prefix` keeps only the entries below a folder of the archive. An entry cut
+ * off at the end and names that leave the folder are left out, with a warning.
+ */
+export async function openTar(
+  name: string,
+  archives: readonly string[],
+  prefix: string,
+): Promise<Dataset> {
+  const warnings: string[] = [];
+  const entries: Entry[] = [];
+  for (const archive of archives) entries.push(...(await readEntries(archive, warnings)));
+  const images = entries.filter(
+    (entry) => imageName.test(entry.name) && entry.name.startsWith(prefix),
+  );
+  if (!images.length) {
+    throw new ProteaError('ERR_PROTEA_DATA', `${name} holds no images`, {
+      hint: prefix ? `No entry begins with "${prefix}".` : 'Images end in .jpg, .png, .webp, ...',
+    });
+  }
+  const labels = labelsFromEntries(entries, warnings) ?? labelsFromFolders(images);
+  const samples: Sample[] = images.map((image) => ({
+    key: image.name,
+    label: labels.of(image),
+    load: () => decode(image.bytes, `${image.archive}: ${image.name}`),
+  }));
+  return { name, samples, classes: labels.classes, warnings };
+}
