@@ -1,1 +1,3 @@
+export * from './features.js';
 export * from './knn.js';
+export * from './knn-data.js';

@@ -45,12 +45,18 @@ export class AdamW {
     private readonly parameters: Parameters,
     private readonly teacher: Parameters,
     options: OptimiserOptions = {},
+    /** Moments to go on with, named as `state()` names them. */
+    moments?: ReadonlyMap<string, Tensor>,
   ) {
     this.options = { beta1: 0.9, beta2: 0.999, eps: 1e-8, clipMode: 'per_parameter', ...options };
     this.states = new Map(
       [...parameters].map(([name, p]) => [
         name,
-        { expAvg: zeros(p.shape), expAvgSq: zeros(p.shape), step: 0 },
+        {
+          expAvg: moments?.get(`exp_avg.${name}`) ?? zeros(p.shape),
+          expAvgSq: moments?.get(`exp_avg_sq.${name}`) ?? zeros(p.shape),
+          step: 0,
+        },
       ]),
     );
   }

@@ -87,7 +87,3 @@ export function under(parameters: Parameters, prefix: string): Parameters {
       .map(([name, value]) => [name.slice(prefix.length), value]),
   );
 }
-
-/** The same parameters with `prefix` before their names. */
-export const prefixed = (prefix: string, parameters: Parameters): Parameters =>
-  new Map([...parameters].map(([name, value]) => [prefix + name, value]));

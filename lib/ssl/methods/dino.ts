@@ -1,14 +1,13 @@
 import {
-  initialise,
   type KeepBranches,
+  type ParameterSpec,
   type Parameters,
-  prefixed,
   under,
   VisionTransformer,
   type ViTConfig,
   vitParameters,
 } from '../../nn/index.js';
-import { concatRows, type Tensor, weightedSum } from '../../tensor/index.js';
+import { concatRows, type Tensor, weightedSum, zeros } from '../../tensor/index.js';
 import {
   PrototypeHead,
   type PrototypeHeadConfig,
@@ -69,14 +68,17 @@ export interface DinoLosses {
   teacherZ: Tensor;
 }
 
-/** Parameters of a fresh network under official names: backbone.* and head.*. */
-export function dinoParameters(
-  config: Pick<DinoConfig, 'backbone' | 'head'>,
-  seed: number,
-): Parameters {
-  const backbone = initialise(vitParameters(config.backbone), seed);
-  const head = initialise(prototypeHeadParameters(config.head), seed);
-  return new Map([...prefixed('backbone.', backbone), ...prefixed('head.', head)]);
+/** The parameters of a network under official names: backbone.* and head.*. */
+export function dinoParameterSpecs({
+  backbone,
+  head,
+}: Pick<DinoConfig, 'backbone' | 'head'>): ParameterSpec[] {
+  const named = (prefix: string, specs: ParameterSpec[]) =>
+    specs.map((spec) => ({ ...spec, name: prefix + spec.name }));
+  return [
+    ...named('backbone.', vitParameters(backbone)),
+    ...named('head.', prototypeHeadParameters(head)),
+  ];
 }
 
 /**
@@ -92,10 +94,11 @@ export class Dino {
     readonly config: DinoConfig,
     student: Parameters,
     teacher: Parameters,
+    centre: Tensor = zeros([config.head.prototypes]),
   ) {
     this.student = new DinoNetwork(config, student);
     this.teacher = new DinoNetwork(config, teacher);
-    this.centering = LogitCentering.of(config.head.prototypes, config.centerMomentum);
+    this.centering = new LogitCentering(centre, config.centerMomentum);
   }
 
   /** The losses of a step; the centre moves on after they are taken. */

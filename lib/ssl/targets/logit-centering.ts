@@ -1,12 +1,5 @@
 import { checkNumber } from '../../error.js';
-import {
-  emaUpdate,
-  linear,
-  meanRows,
-  type Tensor,
-  weightedSum,
-  zeros,
-} from '../../tensor/index.js';
+import { emaUpdate, linear, meanRows, type Tensor, weightedSum } from '../../tensor/index.js';
 
 /**
  * DINO's centre of the teacher's logits (Caron et al. 2021, eq. 4): c <- m c + (1 - m) mean_b(W z_b),
@@ -18,10 +11,6 @@ export class LogitCentering {
     readonly momentum = 0.9,
   ) {
     checkNumber('centre momentum', momentum, 0, 1);
-  }
-
-  static of(prototypes: number, momentum?: number): LogitCentering {
-    return new LogitCentering(zeros([prototypes]), momentum);
   }
 
   /** What is added to the teacher's logits after the temperature: -c / temperature (K). */

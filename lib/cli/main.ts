@@ -1,0 +1,22 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { packageRoot } from '../native.js';
+import { exitCode } from './output.js';
+import { addTrain } from './train.js';
+
+const manifest = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as {
+  version: string;
+  description: string;
+};
+
+const program = new Command('protea')
+  .description(manifest.description)
+  .version(manifest.version)
+  .showHelpAfterError('(protea --help shows the commands)')
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? exitCode.ok : exitCode.usage));
+
+addTrain(program);
+
+await program.parseAsync();

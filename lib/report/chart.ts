@@ -1,0 +1,96 @@
+// Line charts as SVG text. Colours come from the page's style sheet.
+
+export interface Series {
+  name: string;
+  points: readonly (readonly [number, number])[];
+  /** Class of the line in the style sheet: "a", "b", "c", "d". */
+  style: 'a' | 'b' | 'c' | 'd';
+}
+
+export interface ChartOptions {
+  title: string;
+  x: string;
+  y: string;
+  /** A horizontal line with its label. */
+  level?: { value: number; name: string };
+  /** Lowest value of the y axis; by default that of the data. */
+  from?: number;
+}
+
+const frame = { width: 640, height: 280, left: 64, right: 16, top: 16, bottom: 40 };
+
+const escaped = (text: string) =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+
+/** Round numbers that divide [low, high] into about `count` parts. */
+export function ticks(low: number, high: number, count: number): number[] {
+  const raw = (high - low || 1) / count;
+  const power = 10 ** Math.floor(Math.log10(raw));
+  const step = [1, 2, 5, 10].find((m) => m * power >= raw)! * power;
+  const result: number[] = [];
+  for (let i = Math.ceil(low / step); i * step <= high + step * 1e-9; i++) result.push(i * step);
+  return result;
+}
+
+const shown = (value: number) =>
+  Math.abs(value) >= 1000 ? value.toLocaleString('en') : String(Number(value.toPrecision(4)));
+
+interface Scale {
+  low: number;
+  high: number;
+  place(value: number): number;
+}
+
+function scale(values: readonly number[], from: number, to: number, low?: number): Scale {
+  const finite = values.filter(Number.isFinite);
+  const least = low ?? Math.min(...finite);
+  const most = Math.max(...finite, least + 1e-9);
+  return {
+    low: least,
+    high: most,
+    place: (value) => from + ((value - least) / (most - least)) * (to - from),
+  };
+}
+
+function axes(x: Scale, y: Scale, options: ChartOptions): string {
+  const bottom = frame.height - frame.bottom;
+  const right = frame.width - frame.right;
+  const across = ticks(x.low, x.high, 6).map(
+    (v) =>
+      `<text class="tick" x="${x.place(v).toFixed(1)}" y="${bottom + 16}" text-anchor="middle">${shown(v)}</text>`,
+  );
+  const up = ticks(y.low, y.high, 4).map((v) => {
+    const at = y.place(v).toFixed(1);
+    return `<line class="grid" x1="${frame.left}" x2="${right}" y1="${at}" y2="${at}"/><text class="tick" x="${frame.left - 8}" y="${at}" text-anchor="end" dominant-baseline="middle">${shown(v)}</text>`;
+  });
+  const names = `<text class="axis" x="${(frame.left + right) / 2}" y="${frame.height - 6}" text-anchor="middle">${escaped(options.x)}</text><text class="axis" transform="translate(14 ${(frame.top + bottom) / 2}) rotate(-90)" text-anchor="middle">${escaped(options.y)}</text>`;
+  return [...up, ...across, names].join('');
+}
+
+/** A chart of one or more series over a common x axis, with a legend below. */
+export function lineChart(series: readonly Series[], options: ChartOptions): string {
+  const drawn = series.map((one) => ({
+    ...one,
+    points: one.points.filter(([a, b]) => Number.isFinite(a) && Number.isFinite(b)),
+  }));
+  const all = drawn.flatMap(({ points }) => points);
+  if (!all.length) return '';
+  const ys = [...all.map((p) => p[1]), ...(options.level ? [options.level.value] : [])];
+  const x = scale(
+    all.map((p) => p[0]),
+    frame.left,
+    frame.width - frame.right,
+  );
+  const y = scale(ys, frame.height - frame.bottom, frame.top, options.from);
+  const lines = drawn.map(({ points, style }) => {
+    const path = points.map(([a, b]) => `${x.place(a).toFixed(1)},${y.place(b).toFixed(1)}`);
+    return `<polyline class="line ${style}" points="${path.join(' ')}"/>`;
+  });
+  const level = options.level
+    ? `<line class="level" x1="${frame.left}" x2="${frame.width - frame.right}" y1="${y.place(options.level.value)}" y2="${y.place(options.level.value)}"/><text class="tick" x="${frame.width - frame.right}" y="${y.place(options.level.value) - 5}" text-anchor="end">${escaped(options.level.name)}</text>`
+    : '';
+  const legend = drawn
+    .map(({ name, style }) => `<span class="key ${style}">${escaped(name)}</span>`)
+    .join('');
+  return `<figure><figcaption>${escaped(options.title)}</figcaption><svg viewBox="0 0 ${frame.width} ${frame.height}" role="img" aria-label="${escaped(options.title)}">${axes(x, y, options)}${level}${lines.join('')}</svg><div class="legend">${legend}</div></figure>`;
+}

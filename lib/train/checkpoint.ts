@@ -1,0 +1,103 @@
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ProteaError } from '../error.js';
+import {
+  encodeSafetensors,
+  SafetensorsFile,
+  type SafetensorsTensor,
+  valuesOf,
+} from '../formats/safetensors.js';
+import { type Tensor, tensor } from '../tensor/index.js';
+import { sweepTemporary, writeAtomic } from './files.js';
+
+/** What is kept beside the tensors. */
+export interface CheckpointMeta {
+  format: 'protea-1';
+  /** Steps done. */
+  step: number;
+  /** Steps taken by each parameter. */
+  optimiserSteps: Record<string, number>;
+  /** The run's config, as JSON. */
+  config: unknown;
+  /** Steps in a row whose loss was not finite. */
+  nonFinite: number;
+}
+
+export interface Checkpoint {
+  path: string;
+  meta: CheckpointMeta;
+  tensors: Map<string, Tensor>;
+}
+
+const fileName = (step: number) => `step-${String(step).padStart(8, '0')}.safetensors`;
+const stepOf = (name: string) => Number(/^step-(\d+)\.safetensors$/.exec(name)?.[1] ?? Number.NaN);
+
+/** Checkpoints of a folder by falling step. */
+async function listed(folder: string): Promise<string[]> {
+  const names = (await readdir(folder)).filter((name) => !Number.isNaN(stepOf(name)));
+  return names.sort((a, b) => stepOf(b) - stepOf(a));
+}
+
+async function encoded(value: Tensor): Promise<SafetensorsTensor> {
+  const data = await value.read();
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return { dtype: value.dtype === 'f64' ? 'F64' : 'F32', shape: value.shape, data: bytes };
+}
+
+/**
+ * Writes a checkpoint and removes all but the newest `keep`. Its bytes depend on the state alone: no
+ * time, no path.
+ */
+export async function writeCheckpoint(
+  folder: string,
+  tensors: ReadonlyMap<string, Tensor>,
+  meta: CheckpointMeta,
+  keep: number,
+): Promise<string> {
+  const named = await Promise.all(
+    [...tensors].map(async ([name, value]) => [name, await encoded(value)] as const),
+  );
+  const path = join(folder, fileName(meta.step));
+  await writeAtomic(path, encodeSafetensors(new Map(named), { protea: JSON.stringify(meta) }));
+  for (const name of (await listed(folder)).slice(keep)) await rm(join(folder, name));
+  return path;
+}
+
+/** @throws ERR_PROTEA_CHECKPOINT_FORMAT naming the file when it is damaged or of another program */
+export async function readCheckpoint(path: string): Promise<Checkpoint> {
+  const file = await SafetensorsFile.open(path);
+  try {
+    const text = file.header.metadata.protea;
+    if (!text)
+      throw new ProteaError(
+        'ERR_PROTEA_CHECKPOINT_FORMAT',
+        `${path}: not a checkpoint of a Protea run: its metadata has no "protea" entry`,
+      );
+    const meta = JSON.parse(text) as CheckpointMeta;
+    const tensors = new Map<string, Tensor>();
+    for (const name of file.names) {
+      const stored = await file.read(name);
+      tensors.set(name, tensor(valuesOf(stored), stored.shape));
+    }
+    return { path, meta, tensors };
+  } finally {
+    await file.close();
+  }
+}
+
+/** The newest checkpoint that can be read whole; damaged ones are skipped and reported. */
+export async function newestCheckpoint(
+  folder: string,
+  onWarning: (message: string) => void,
+): Promise<Checkpoint | undefined> {
+  await sweepTemporary(folder);
+  for (const name of await listed(folder)) {
+    try {
+      return await readCheckpoint(join(folder, name));
+    } catch (error) {
+      if (!(error instanceof ProteaError)) throw error;
+      onWarning(`${error.message}; the one before it is used`);
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,75 @@
+import type { MlcdReport, UniqueReport } from '../diagnose/index.js';
+import type { KnnReport } from '../eval/index.js';
+
+export interface StepEvent {
+  event: 'step';
+  step: number;
+  steps: number;
+  epoch: number;
+  loss: number;
+  dino: number;
+  koleoProto: number | null;
+  lr: number;
+  weightDecay: number;
+  momentum: number;
+  teacherTemperature: number;
+  /** Largest gradient norm of a parameter, before clipping. */
+  gradientNorm: number;
+  imagesPerSecond: number;
+  /** Share of the time spent waiting for data. */
+  dataWait: number;
+}
+
+export interface DiagnosisEvent {
+  event: 'diagnosis';
+  step: number;
+  prototypes: UniqueReport & { of: 'teacher' };
+  /** Student's unique prototypes at the same epsilon. */
+  studentUnique: number;
+  mlcd: MlcdReport | null;
+  loss: number;
+  verdict: string;
+  /** Set when the loss stands at ln K. */
+  uniformCollapse: string | null;
+}
+
+export interface CheckpointEvent {
+  event: 'checkpoint';
+  step: number;
+  path: string;
+}
+
+export interface WarningEvent {
+  event: 'warning';
+  message: string;
+}
+
+export interface StartEvent {
+  event: 'start';
+  out: string;
+  images: number;
+  step: number;
+  steps: number;
+  parameters: number;
+}
+
+export interface EndEvent {
+  event: 'end';
+  checkpoint: string;
+  steps: number;
+  imagesPerSecond: number;
+  prototypes: UniqueReport & { of: 'teacher' };
+  mlcd: MlcdReport | null;
+  knn: KnnReport | null;
+  report: string;
+  /** False when the run was stopped before its last step. */
+  complete: boolean;
+}
+
+export type TrainEvent =
+  | StartEvent
+  | StepEvent
+  | DiagnosisEvent
+  | CheckpointEvent
+  | WarningEvent
+  | EndEvent;

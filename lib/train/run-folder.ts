@@ -1,0 +1,109 @@
+import { existsSync } from 'node:fs';
+import { appendFile, mkdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ProteaError } from '../error.js';
+import type { TrainConfig } from './config.js';
+import { configText, readRunConfig } from './config-file.js';
+import { sweepTemporary, writeAtomic } from './files.js';
+import { takeLock } from './lock.js';
+
+/** One line of metrics.jsonl: flat keys with slashes. */
+export type Metrics = Record<string, number | string | null> & { _step: number };
+
+export interface OpenRunOptions {
+  /** Starts anew where another run is. @default false */
+  overwrite?: boolean;
+}
+
+/** Settings that may change between two starts of a run: they do not change what it computes. */
+function essential({ run, data, eval: _, ...config }: TrainConfig): string {
+  const { workers: _w, cacheBytes: _c, ...source } = data;
+  return JSON.stringify({ ...config, source, epsilon: run.epsilon });
+}
+
+/** The folder of a run: config.yaml, metrics.jsonl, checkpoints/, report/. Held by one process. */
+export class RunFolder {
+  private constructor(
+    readonly path: string,
+    private readonly release: () => Promise<void>,
+  ) {}
+
+  get checkpoints(): string {
+    return join(this.path, 'checkpoints');
+  }
+
+  get metrics(): string {
+    return join(this.path, 'metrics.jsonl');
+  }
+
+  get report(): string {
+    return join(this.path, 'report', 'index.html');
+  }
+
+  /**
+   * Makes or reopens a run.
+   * @throws ERR_PROTEA_RUN_LOCKED when another process trains there; ERR_PROTEA_CONFIG when a run with
+   * another config is there
+   */
+  static async open(
+    path: string,
+    config: TrainConfig,
+    { overwrite = false }: OpenRunOptions = {},
+  ): Promise<RunFolder> {
+    await mkdir(path, { recursive: true });
+    const folder = new RunFolder(path, await takeLock(join(path, 'run.lock')));
+    try {
+      if (overwrite) await folder.clear();
+      await folder.adopt(config);
+      return folder;
+    } catch (error) {
+      await folder.close();
+      throw error;
+    }
+  }
+
+  private async clear(): Promise<void> {
+    for (const name of ['checkpoints', 'metrics.jsonl', 'report', 'config.yaml'])
+      await rm(join(this.path, name), { recursive: true, force: true });
+  }
+
+  private async adopt(config: TrainConfig): Promise<void> {
+    const path = join(this.path, 'config.yaml');
+    await sweepTemporary(this.path);
+    if (existsSync(path) && essential(await readRunConfig(path)) !== essential(config)) {
+      throw new ProteaError('ERR_PROTEA_CONFIG', `${this.path} holds a run with other settings`, {
+        hint: 'Give the settings of that run to go on with it, another --out, or --overwrite.',
+      });
+    }
+    await mkdir(this.checkpoints, { recursive: true });
+    await mkdir(join(this.path, 'report'), { recursive: true });
+    await writeAtomic(path, configText(config));
+  }
+
+  /** Forgets the metrics after `step`: the run goes on from there. */
+  async rewindMetrics(step: number): Promise<void> {
+    const kept = (await this.readMetrics()).filter((line) => line._step <= step);
+    await writeAtomic(this.metrics, kept.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  }
+
+  async appendMetrics(line: Metrics): Promise<void> {
+    await appendFile(this.metrics, `${JSON.stringify(line)}\n`);
+  }
+
+  /** All lines that are whole. */
+  async readMetrics(): Promise<Metrics[]> {
+    if (!existsSync(this.metrics)) return [];
+    const text = await readFile(this.metrics, 'utf8');
+    return text.split('\n').flatMap((line) => {
+      try {
+        return line ? [JSON.parse(line) as Metrics] : [];
+      } catch {
+        return [];
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.release();
+  }
+}

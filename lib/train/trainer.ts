@@ -1,0 +1,298 @@
+import { CropLoader, type Dataset, multiCrop, openData } from '../data/index.js';
+import { uniformCollapse, verdict } from '../diagnose/index.js';
+import { ProteaError } from '../error.js';
+import { type KnnReport, knnOf, knnSplit, spreadRows } from '../eval/index.js';
+import type { Tensor } from '../tensor/index.js';
+import { type Checkpoint, newestCheckpoint, writeCheckpoint } from './checkpoint.js';
+import { Clock } from './clock.js';
+import type { TrainConfig } from './config.js';
+import type { DiagnosisEvent, EndEvent, StepEvent, TrainEvent } from './events.js';
+import { type Inspection, inspect } from './inspect.js';
+import { freshMethod, restoredMethod } from './model.js';
+import { type OpenRunOptions, RunFolder } from './run-folder.js';
+import { writeTrainReport } from './run-report.js';
+import { type Schedules, schedulesOf } from './schedules.js';
+import { type StepResult, TrainingStep } from './training-step.js';
+
+/** Steps in a row with a loss that is not finite before the run stops. */
+const maxNonFinite = 2;
+/** Images over which assignments are averaged in a diagnosis. */
+const inspectedImages = 512;
+
+export interface RunOptions {
+  /** Stops after the step at hand, with a checkpoint. */
+  signal?: AbortSignal;
+}
+
+/**
+ * A run: opens or goes on with a folder, and trains in it as an iterable of events. A resumed run ends
+ * with the same bytes as one that was never interrupted.
+ */
+export class Trainer {
+  private done: number;
+  private nonFinite: number;
+  private newest: string;
+  private last: StepResult | undefined;
+  private readonly clock = new Clock();
+
+  private constructor(
+    readonly config: TrainConfig,
+    readonly folder: RunFolder,
+    private readonly dataset: Dataset,
+    private readonly loader: CropLoader,
+    readonly steps: number,
+    private readonly schedules: Schedules,
+    private readonly training: TrainingStep,
+    checkpoint: Checkpoint | undefined,
+    private readonly warnings: string[],
+  ) {
+    this.done = checkpoint?.meta.step ?? 0;
+    this.nonFinite = checkpoint?.meta.nonFinite ?? 0;
+    this.newest = checkpoint?.path ?? '';
+  }
+
+  /**
+   * Opens the data and the run's folder and restores its newest checkpoint, if any.
+   * @throws ERR_PROTEA_CONFIG, ERR_PROTEA_DATA, ERR_PROTEA_RUN_LOCKED
+   */
+  static async open(
+    config: TrainConfig,
+    out: string,
+    options: OpenRunOptions = {},
+  ): Promise<Trainer> {
+    const { data } = config;
+    const dataset = await openData(data.source, { labels: data.labels ?? undefined });
+    const warnings = [...dataset.warnings];
+    const warn = (message: string) => warnings.push(message);
+    const loader = loaderOf(config, dataset, warn);
+    const steps = stepsOf(config, loader.stepsPerEpoch);
+    const schedules = schedulesOf(config, steps);
+    const folder = await RunFolder.open(out, config, options);
+    try {
+      const checkpoint = await newestCheckpoint(folder.checkpoints, warn);
+      const state = checkpoint ? restoredMethod(config, checkpoint) : freshMethod(config);
+      await folder.rewindMetrics(checkpoint?.meta.step ?? 0);
+      const training = new TrainingStep(config, state, schedules);
+      return new Trainer(
+        config,
+        folder,
+        dataset,
+        loader,
+        steps,
+        schedules,
+        training,
+        checkpoint,
+        warnings,
+      );
+    } catch (error) {
+      await folder.close();
+      throw error;
+    }
+  }
+
+  /** All tensors that a checkpoint holds. */
+  private stateByPrefix(): Map<string, Map<string, Tensor>> {
+    const { method, optimiser } = this.training;
+    return new Map([
+      ['student.', method.student.parameters],
+      ['teacher.', method.teacher.parameters],
+      ['optimiser.', optimiser.state()],
+      ['', new Map([['centre', method.centering.centre]])],
+    ]);
+  }
+
+  /** Trains to the end, or until `signal`; yields what happens. The last event is "end". */
+  async *run({ signal }: RunOptions = {}): AsyncGenerator<TrainEvent, EndEvent> {
+    yield this.startEvent();
+    while (this.done < this.steps && !signal?.aborted) {
+      const step = this.done;
+      const batch = await this.clock.wait(this.loader.batch(step, this.steps - 1));
+      this.last = await this.training.run(step, batch);
+      this.done = step + 1;
+      this.clock.add(this.config.optim.batch);
+      yield* this.heldWarnings();
+      this.checkFinite(step);
+      yield* this.afterStep(step);
+    }
+    if (this.done > 0 && !this.isCheckpointed()) yield await this.checkpoint();
+    yield* this.heldWarnings();
+    const end = await this.end();
+    yield end;
+    return end;
+  }
+
+  private *heldWarnings(): Generator<TrainEvent> {
+    for (const message of this.warnings.splice(0)) yield { event: 'warning', message };
+  }
+
+  private checkFinite(step: number): void {
+    this.nonFinite = Number.isFinite(this.last!.loss) ? 0 : this.nonFinite + 1;
+    if (this.nonFinite <= maxNonFinite) return;
+    throw new ProteaError(
+      'ERR_PROTEA_NUMERIC',
+      `The loss is not finite at step ${step}, the ${this.nonFinite}th time in a row; no parameter was changed by those steps`,
+      { hint: 'Lower optim.lr or raise loss.teacherTemperature; the last checkpoint is good.' },
+    );
+  }
+
+  private async *afterStep(step: number): AsyncGenerator<TrainEvent> {
+    const { logEvery, diagnoseEvery, checkpointEvery } = this.config.run;
+    const isLast = this.done === this.steps;
+    if (this.done % logEvery === 0 || step === 0 || isLast) yield await this.log(step);
+    if (this.done % diagnoseEvery === 0 && !isLast) yield await this.diagnose();
+    if (this.done % checkpointEvery === 0 || isLast) yield await this.checkpoint();
+  }
+
+  private startEvent(): TrainEvent {
+    const parameters = [...this.training.method.student.parameters.values()];
+    return {
+      event: 'start',
+      out: this.folder.path,
+      images: this.dataset.samples.length,
+      step: this.done,
+      steps: this.steps,
+      parameters: parameters.reduce((sum, p) => sum + p.size, 0),
+    };
+  }
+
+  private async log(step: number): Promise<StepEvent> {
+    const event: StepEvent = {
+      event: 'step',
+      step: this.done,
+      steps: this.steps,
+      epoch: step / this.loader.stepsPerEpoch,
+      ...this.last!,
+      lr: this.schedules.lr(step),
+      weightDecay: this.schedules.weightDecay(step),
+      momentum: this.schedules.momentum(step),
+      teacherTemperature: this.schedules.teacherTemperature(step),
+      ...this.clock.lap(),
+    };
+    await this.folder.appendMetrics({
+      _step: this.done,
+      _timestamp: Date.now() / 1000,
+      'train/loss': event.loss,
+      'train/dino': event.dino,
+      'train/koleo_proto': event.koleoProto,
+      'train/lr': event.lr,
+      'train/gradient_norm': event.gradientNorm,
+      'sys/img_per_s': event.imagesPerSecond,
+      'sys/data_wait': event.dataWait,
+    });
+    return event;
+  }
+
+  private inspection(): Promise<Inspection> {
+    const { data, crops, run } = this.config;
+    return inspect(this.training.method, {
+      epsilon: run.epsilon,
+      teacherTemperature: this.schedules.teacherTemperature(Math.max(0, this.done - 1)),
+      cache: this.loader.cache,
+      rows: spreadRows(this.dataset.samples.length, inspectedImages),
+      size: crops.globalSize,
+      normalisation: data,
+    });
+  }
+
+  private async diagnose(): Promise<DiagnosisEvent> {
+    const { teacher, studentUnique, mlcd } = await this.inspection();
+    const dino = this.last?.dino ?? Number.NaN;
+    await this.folder.appendMetrics({
+      _step: this.done,
+      _timestamp: Date.now() / 1000,
+      'diag/unique_teacher': teacher.unique,
+      'diag/unique_student': studentUnique,
+      'diag/mlcd_entropy': mlcd?.all.entropy ?? null,
+      'diag/mlcd_entropy_unique': mlcd?.unique.entropy ?? null,
+      'diag/dino': dino,
+    });
+    return {
+      event: 'diagnosis',
+      step: this.done,
+      prototypes: { ...teacher, of: 'teacher' },
+      studentUnique,
+      mlcd,
+      loss: dino,
+      verdict: verdict(teacher),
+      uniformCollapse: uniformCollapse(dino, this.config.head.prototypes),
+    };
+  }
+
+  private isCheckpointed(): boolean {
+    return this.newest.includes(`step-${String(this.done).padStart(8, '0')}.`);
+  }
+
+  private async checkpoint(): Promise<TrainEvent> {
+    const tensors = new Map<string, Tensor>();
+    for (const [prefix, group] of this.stateByPrefix())
+      for (const [name, value] of group) tensors.set(prefix + name, value);
+    this.newest = await writeCheckpoint(
+      this.folder.checkpoints,
+      tensors,
+      {
+        format: 'protea-1',
+        step: this.done,
+        optimiserSteps: this.training.optimiser.steps,
+        config: this.config,
+        nonFinite: this.nonFinite,
+      },
+      this.config.run.keep,
+    );
+    return { event: 'checkpoint', step: this.done, path: this.newest };
+  }
+
+  private async knn(): Promise<KnnReport | null> {
+    const { data, eval: options, crops } = this.config;
+    const test = data.test ? await openData(data.test) : undefined;
+    const split = knnSplit(this.dataset, test, options.maxImages, { train: this.loader.cache });
+    if (!split) return null;
+    const features = { size: crops.globalSize, normalisation: data };
+    return knnOf(this.training.method.teacher.backbone, split, features, { k: options.k });
+  }
+
+  private async end(): Promise<EndEvent> {
+    const imagesPerSecond = this.clock.overall;
+    const complete = this.done === this.steps;
+    const { teacher, mlcd } = await this.inspection();
+    const event: EndEvent = {
+      event: 'end',
+      checkpoint: this.newest,
+      steps: this.done,
+      imagesPerSecond,
+      prototypes: { ...teacher, of: 'teacher' },
+      mlcd,
+      knn: complete ? await this.knn() : null,
+      report: this.folder.report,
+      complete,
+    };
+    await writeTrainReport(this.folder, this.config, event);
+    return event;
+  }
+
+  /** Gives the run's folder back. */
+  async close(): Promise<void> {
+    await this.folder.close();
+  }
+}
+
+function loaderOf(config: TrainConfig, dataset: Dataset, onWarning: (message: string) => void) {
+  const { crops, data, optim, seed } = config;
+  return new CropLoader(dataset, {
+    batch: optim.batch,
+    seed,
+    recipes: multiCrop({ ...crops, localCrops: crops.local }),
+    normalisation: data,
+    workers: data.workers,
+    cacheBytes: data.cacheBytes,
+    maxBadFraction: data.maxBadFraction,
+    onWarning,
+  });
+}
+
+function stepsOf({ optim }: TrainConfig, perEpoch: number): number {
+  const steps = optim.steps ?? Math.round((optim.epochs ?? 0) * perEpoch);
+  if (steps >= 1) return steps;
+  throw new ProteaError('ERR_PROTEA_CONFIG', 'optim.epochs or optim.steps must be given', {
+    hint: 'For example optim.epochs=10.',
+  });
+}
