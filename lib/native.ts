@@ -43,6 +43,7 @@ export interface Native {
     count: number,
   ): Float64Array;
   ops(): string[];
+  isa(): string;
   makeViews(
     pictures: readonly NativePicture[],
     recipes: readonly (readonly number[])[],

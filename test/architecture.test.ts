@@ -16,6 +16,7 @@ const layers: Record<string, string[]> = {
   diagnose: ['formats', 'tensor', 'native', 'error'],
   eval: ['nn', 'data', 'formats', 'tensor', 'native', 'error'],
   report: ['error'],
+  lab: ['diagnose', 'report', 'ssl', 'nn', 'tensor', 'native', 'error'],
   train: [
     'eval',
     'diagnose',
@@ -29,6 +30,7 @@ const layers: Record<string, string[]> = {
     'error',
   ],
   cli: [
+    'lab',
     'train',
     'eval',
     'diagnose',
@@ -42,6 +44,7 @@ const layers: Record<string, string[]> = {
     'error',
   ],
   index: [
+    'lab',
     'train',
     'eval',
     'diagnose',

@@ -3,6 +3,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { packageRoot } from '../native.js';
+import { addDiagnose } from './diagnose.js';
+import { addDoctor } from './doctor.js';
+import { addEval } from './eval.js';
+import { addLab } from './lab.js';
 import { exitCode } from './output.js';
 import { addTrain } from './train.js';
 
@@ -18,5 +22,9 @@ const program = new Command('protea')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? exitCode.ok : exitCode.usage));
 
 addTrain(program);
+addEval(program);
+addDiagnose(program);
+addLab(program);
+addDoctor(program);
 
 await program.parseAsync();

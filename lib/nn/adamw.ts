@@ -14,6 +14,8 @@ export interface OptimiserOptions {
   eps?: number;
   /** @default 'per_parameter' */
   clipMode?: ClipMode;
+  /** Decays biases and tensors of one dimension too, as plain AdamW does. @default false */
+  decayAll?: boolean;
 }
 
 /** What one step is done with. */
@@ -36,6 +38,14 @@ interface State {
   step: number;
 }
 
+const defaults: Required<OptimiserOptions> = {
+  beta1: 0.9,
+  beta2: 0.999,
+  eps: 1e-8,
+  clipMode: 'per_parameter',
+  decayAll: false,
+};
+
 /** AdamW with decoupled decay, clipping and the EMA teacher, over named parameters. */
 export class AdamW {
   private readonly states: Map<string, State>;
@@ -48,7 +58,7 @@ export class AdamW {
     /** Moments to go on with, named as `state()` names them. */
     moments?: ReadonlyMap<string, Tensor>,
   ) {
-    this.options = { beta1: 0.9, beta2: 0.999, eps: 1e-8, clipMode: 'per_parameter', ...options };
+    this.options = { ...defaults, ...options };
     this.states = new Map(
       [...parameters].map(([name, p]) => [
         name,
@@ -74,7 +84,8 @@ export class AdamW {
         expAvgSq: state.expAvgSq,
         teacher: this.teacher.get(name),
         lr: settings.lr,
-        weightDecay: isDecayed(name, param.shape) ? settings.weightDecay : 0,
+        weightDecay:
+          this.options.decayAll || isDecayed(name, param.shape) ? settings.weightDecay : 0,
         step: Math.max(1, state.step),
         clipGroup: this.clipGroup(i),
       };

@@ -1,2 +1,3 @@
 export * from './chart.js';
 export * from './page.js';
+export * from './prototype-map.js';

@@ -2,6 +2,7 @@
 #include "../core/parallel.h"
 #include "../core/random.h"
 #include "../core/scratch.h"
+#include "../kernels/isa.h"
 #include "context.h"
 
 namespace protea::addon {
@@ -77,6 +78,11 @@ Napi::Value ops(Context&, Info info) {
   return result;
 }
 
+// isa() -> the instruction set that was chosen
+Napi::Value isa(Context&, Info info) {
+  return Napi::String::New(info.Env(), name_of(protea::isa()));
+}
+
 }  // namespace
 
 void add_runtime_methods(Napi::Object exports, const std::shared_ptr<Context>& context) {
@@ -91,6 +97,7 @@ void add_runtime_methods(Napi::Object exports, const std::shared_ptr<Context>& c
   add_method(exports, context, "threads", threads);
   add_method(exports, context, "uniforms", uniforms);
   add_method(exports, context, "ops", ops);
+  add_method(exports, context, "isa", isa);
 }
 
 }  // namespace protea::addon

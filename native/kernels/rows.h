@@ -31,6 +31,8 @@ struct Rows {
   T (*sum)(int64_t n, const T* x);
   // x *= s
   void (*scale)(int64_t n, T s, T* x);
+  // y = s x
+  void (*scaled_copy)(int64_t n, T s, const T* x, T* y);
   // x = s x + bias (null: none); returns the largest.
   T (*affine_largest)(int64_t n, T s, const T* bias, T* x);
   // x = exp(x - shift); returns the sum.

@@ -18,6 +18,7 @@
 
 #include "../core/op.h"
 #include "../core/parallel.h"
+#include "../kernels/adamw.h"
 
 namespace protea {
 namespace {
@@ -62,17 +63,7 @@ double norm_of(const Array& x) {
   int64_t n = x.size();
   std::vector<double> partial((n + grain - 1) / grain);
   parallel_for(n, grain, [&](int64_t begin, int64_t end) {
-    // Eight sums side by side let the loop run in vectors.
-    double sum[8] = {};
-    const float* from = x.as<float>();
-    int64_t i = begin;
-    for (; i + 8 <= end; i += 8)
-      for (int lane = 0; lane < 8; lane++) {
-        double value = from[i + lane];
-        sum[lane] += value * value;
-      }
-    for (; i < end; i++) sum[0] += static_cast<double>(from[i]) * from[i];
-    for (double part : sum) partial[begin / grain] += part;
+    partial[begin / grain] = protea::adamw().square(end - begin, x.as<float>() + begin);
   });
   double sum = 0;
   for (double part : partial) sum += part;
@@ -93,37 +84,18 @@ std::vector<double> clip_scales(const Attrs& attrs, const double* norms, size_t 
   return scales;
 }
 
-// The constants of one parameter's step.
-struct Step {
-  float decay, new1, beta2, new2, rate, root, eps, clip, momentum;
-
-  Step(const Attrs& attrs, size_t i, double clip_scale) {
-    double lr = attrs.list("lr")[i], count = attrs.list("step")[i];
-    double b1 = attrs.number("beta1"), b2 = attrs.number("beta2");
-    decay = static_cast<float>(1 - lr * attrs.list("weight_decay")[i]);
-    new1 = static_cast<float>(1 - b1);
-    beta2 = static_cast<float>(b2);
-    new2 = static_cast<float>(1 - b2);
-    rate = static_cast<float>(lr / (1 - std::pow(b1, count)));
-    root = static_cast<float>(1 / std::sqrt(1 - std::pow(b2, count)));
-    eps = static_cast<float>(attrs.number("eps"));
-    clip = static_cast<float>(clip_scale);
-    momentum = static_cast<float>(attrs.number("momentum", 1));
-  }
-};
-
-void update(const Step& s, int64_t n, float* __restrict p, const float* __restrict g,
-            float* __restrict m, float* __restrict v) {
-  for (int64_t i = 0; i < n; i++) {
-    float gradient = g[i] * s.clip;
-    m[i] += s.new1 * (gradient - m[i]);
-    v[i] = s.beta2 * v[i] + s.new2 * gradient * gradient;
-    p[i] = p[i] * s.decay - s.rate * m[i] / (std::sqrt(v[i]) * s.root + s.eps);
-  }
-}
-
-void follow(float momentum, int64_t n, float* __restrict teacher, const float* __restrict p) {
-  for (int64_t i = 0; i < n; i++) teacher[i] = momentum * teacher[i] + (1 - momentum) * p[i];
+AdamWStep step_of(const Attrs& attrs, size_t i, double clip_scale) {
+  double lr = attrs.list("lr")[i], count = attrs.list("step")[i];
+  double b1 = attrs.number("beta1"), b2 = attrs.number("beta2");
+  auto f = [](double value) { return static_cast<float>(value); };
+  return {.decay = f(1 - lr * attrs.list("weight_decay")[i]),
+          .new1 = f(1 - b1),
+          .beta2 = f(b2),
+          .new2 = f(1 - b2),
+          .rate = f(lr / (1 - std::pow(b1, count))),
+          .root = f(1 / std::sqrt(1 - std::pow(b2, count))),
+          .eps = f(attrs.number("eps")),
+          .clip = f(clip_scale)};
 }
 
 bool finite(const Array& guard, const double* norms, size_t n) {
@@ -141,13 +113,16 @@ void forward(const Run& run) {
     norms[i] = run.in[slot(i, grad)] ? norm_of(run.in[slot(i, grad)]) : 0;
   if (!finite(run.in[0], norms, n)) return;
   std::vector<double> scales = clip_scales(run.attrs, norms, n);
+  auto momentum = static_cast<float>(run.attrs.number("momentum", 1));
+  const AdamWKernels& kernels = protea::adamw();
   for (size_t i = 0; i < n; i++) {
-    Step step(run.attrs, i, scales[i]);
+    AdamWStep step = step_of(run.attrs, i, scales[i]);
     const Array* of = &run.in[slot(i, param)];
     parallel_for(of[param].size(), grain, [&](int64_t begin, int64_t end) {
       auto at = [&](int which) { return of[which].as<float>() + begin; };
-      if (of[grad]) update(step, end - begin, at(param), at(grad), at(exp_avg), at(exp_avg_sq));
-      if (of[teacher]) follow(step.momentum, end - begin, at(teacher), at(param));
+      int64_t count = end - begin;
+      if (of[grad]) kernels.update(step, count, at(param), at(grad), at(exp_avg), at(exp_avg_sq));
+      if (of[teacher]) kernels.follow(momentum, count, at(teacher), at(param));
     });
   }
 }

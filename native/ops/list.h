@@ -2,6 +2,7 @@
 // the contract and the CPU kernel, name.cu with the CUDA kernel) and a line here; a missing part is
 // a link error.
 OP(adamw)
+OP(add_noise)
 OP(attention)
 OP(attention_probabilities)
 OP(concat_rows)

@@ -283,7 +283,8 @@ void back_block(const Problem<T>& problem, const Run& run, const Pull<T>& pull, 
   T *shift = scratch<T>(1, R), *right = scratch<T>(2, R * P);
   const T* tile = exponentials_of(problem, run, block, shift);
   if (const Gradient& dw = run.din[w_student]) {
-    for (int64_t i = 0; i < R * P; i++) right[i] = shift[i / P] * pull.z[i];
+    for (int64_t r = 0; r < R; r++)
+      rows<T>().scaled_copy(P, shift[r], pull.z.data() + r * P, right + r * P);
     gemm<T>(n, P, R, {tile, blocks.size, true}, {right, P}, dw.as<T>() + blocks.begin(block) * P, P,
             dw.accumulate);
   }

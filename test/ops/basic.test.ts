@@ -1,4 +1,5 @@
 import test from 'ava';
+import { call, zeros } from '../../lib/tensor/index.js';
 import { checkOp, pseudo } from '../support/check-op.js';
 
 const a = { shape: [3, 4], values: pseudo(12, 1) };
@@ -23,4 +24,19 @@ test('dot sums the products', async (t) => {
     inputs: [a, b],
     reference: ([x, y]) => [[x!.reduce((s, v, i) => s + v * y![i]!, 0)]],
   });
+});
+
+test('add_noise is normal, keyed, and passes its gradient on', async (t) => {
+  const attrs = { scale: 0.5, seed: 3, epoch: 1, sample: 2, purpose: 7 };
+  await checkOp(t, { op: 'add_noise', inputs: [a], attrs });
+  const n = 1e5;
+  const draw = async (key: object) =>
+    Array.from(await call('add_noise', [zeros([n])], { ...attrs, scale: 1, ...key })[0]!.read());
+  const [x, again, other] = [await draw({}), await draw({}), await draw({ sample: 3 })];
+  t.deepEqual(x, again);
+  t.notDeepEqual(x, other);
+  const mean = x.reduce((s, v) => s + v, 0) / n;
+  const square = x.reduce((s, v) => s + v * v, 0) / n;
+  const fourth = x.reduce((s, v) => s + v ** 4, 0) / n;
+  t.true(Math.abs(mean) < 0.02 && Math.abs(square - 1) < 0.03 && Math.abs(fourth - 3) < 0.2);
 });

@@ -25,3 +25,15 @@ export const sliceRows = (x: Tensor, begin: number, end: number): Tensor =>
 
 /** Rows of x (R, D) by index (M) i32: (M, D). An index out of range is an error when the op runs. */
 export const gatherRows = (x: Tensor, index: Tensor): Tensor => call('gather_rows', [x, index])[0]!;
+
+/** Which stream of random numbers; see native/core/random.h. */
+export interface RandomKey {
+  seed: number;
+  epoch: number;
+  sample: number;
+  purpose: number;
+}
+
+/** x + scale n with independent standard normal n, a pure function of the key. */
+export const addNoise = (x: Tensor, scale: number, key: RandomKey): Tensor =>
+  call('add_noise', [x], { scale, ...key })[0]!;

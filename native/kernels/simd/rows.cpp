@@ -42,6 +42,12 @@ void scale(int64_t n, T s, T* x) {
 }
 
 template <class T>
+void scaled_copy(int64_t n, T s, const T* x, T* y) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) y[i] = s * x[i];
+}
+
+template <class T>
 T affine_largest(int64_t n, T s, const T* bias, T* x) {
   if (bias) {
 #pragma omp simd
@@ -171,11 +177,21 @@ void softmax_back(int64_t rows, int64_t D, const T* p, const T* dp, T scale, T* 
 }
 
 template <class T>
-constexpr Rows<T> family = {layer_norm<T>, layer_norm_dx<T>, layer_norm_dparameters<T>,
-                            softmax<T>,    softmax_again<T>, softmax_back<T>,
-                            dot<T>,        axpy<T>,          largest<T>,
-                            sum_of<T>,     scale<T>,         affine_largest<T>,
-                            exp_sum<T>,    keep_larger<T>};
+constexpr Rows<T> family = {layer_norm<T>,
+                            layer_norm_dx<T>,
+                            layer_norm_dparameters<T>,
+                            softmax<T>,
+                            softmax_again<T>,
+                            softmax_back<T>,
+                            dot<T>,
+                            axpy<T>,
+                            largest<T>,
+                            sum_of<T>,
+                            scale<T>,
+                            scaled_copy<T>,
+                            affine_largest<T>,
+                            exp_sum<T>,
+                            keep_larger<T>};
 
 }  // namespace
 

@@ -1,0 +1,77 @@
+import { readFileSync } from 'node:fs';
+import { availableParallelism, cpus, release, totalmem } from 'node:os';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { addon, candidates, packageRoot } from '../native.js';
+import { add, scope, tensor } from '../tensor/index.js';
+import { exitCode, type Output, run } from './output.js';
+
+interface Finding {
+  name: string;
+  value: string;
+  ok: boolean;
+}
+
+/** Does the addon add? */
+async function arithmetic(): Promise<Finding> {
+  const sum = scope(() => add(tensor([1, 2], [2]), tensor([3, 4], [2])));
+  const values = Array.from(await sum.read());
+  sum.dispose();
+  return {
+    name: 'arithmetic',
+    value: `1 + 3 = ${values[0]}`,
+    ok: values[0] === 4 && values[1] === 6,
+  };
+}
+
+async function backend(): Promise<Finding[]> {
+  try {
+    const { threads, isa, ops } = addon();
+    return [
+      { name: 'backend', value: 'cpu', ok: true },
+      { name: 'addon', value: candidates().join(', '), ok: true },
+      { name: 'instruction set', value: isa(), ok: true },
+      { name: 'threads', value: String(threads()), ok: true },
+      { name: 'ops', value: String(ops().length), ok: true },
+      await arithmetic(),
+    ];
+  } catch (error) {
+    return [{ name: 'addon', value: (error as Error).message, ok: false }];
+  }
+}
+
+function machine(): Finding[] {
+  const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  const gigabytes = (totalmem() / 2 ** 30).toFixed(1);
+  return [
+    { name: 'protea', value: version, ok: true },
+    { name: 'node', value: process.version, ok: true },
+    { name: 'system', value: `${process.platform} ${process.arch} ${release()}`, ok: true },
+    {
+      name: 'processor',
+      value: `${cpus()[0]?.model ?? 'unknown'}, ${availableParallelism()} cores`,
+      ok: true,
+    },
+    { name: 'memory', value: `${gigabytes} GiB`, ok: true },
+  ];
+}
+
+async function doctor(out: Output): Promise<number> {
+  const findings = [...machine(), ...(await backend())];
+  const ok = findings.every((finding) => finding.ok);
+  out.emit({ event: 'end', ok, findings });
+  for (const { name, value, ok: good } of findings)
+    out.result(`${good ? 'ok ' : 'BAD'} ${name.padEnd(16)} ${value}`);
+  if (!ok) out.result('Build the addon with: npm run build:native');
+  return ok ? exitCode.ok : exitCode.environment;
+}
+
+export function addDoctor(program: Command): void {
+  program
+    .command('doctor')
+    .description('what this machine and build can do')
+    .option('--json', 'JSON on stdout')
+    .action((flags: { json?: boolean }) => run(flags.json ?? false, doctor));
+}

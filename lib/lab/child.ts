@@ -1,0 +1,14 @@
+// One run of the laboratory in a process of its own: `child.js NAME SEED`. Talks over IPC.
+import { native } from '../native.js';
+import { Experiment } from './experiment.js';
+import type { LabName } from './setting.js';
+
+const [, , name, seed] = process.argv;
+native((addon) => addon.setThreads(1));
+const experiment = new Experiment(name as LabName, Number(seed));
+const result = await experiment.run((point) => process.send?.({ point }));
+const message = {
+  result: { ...result, directions: Array.from(result.directions), group: Array.from(result.group) },
+};
+// The channel must be empty before it is closed.
+process.send?.(message, () => process.disconnect());

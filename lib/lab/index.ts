@@ -1,0 +1,4 @@
+export * from './experiment.js';
+export * from './lab.js';
+export * from './lab-report.js';
+export * from './setting.js';
