@@ -3,13 +3,7 @@ import type { Command } from 'commander';
 import { openData } from '../data/index.js';
 import { ProteaError } from '../error.js';
 import { type KnnReport, knnOf, knnOfPixels, knnSplit } from '../eval/index.js';
-import {
-  freshMethod,
-  newestCheckpoint,
-  readCheckpoint,
-  restoredMethod,
-  type TrainConfig,
-} from '../train/index.js';
+import { freshMethod, newestCheckpoint, readCheckpoint, restoredMethod } from '../train/index.js';
 import { exitCode, type Output, run } from './output.js';
 
 interface KnnFlags {
@@ -36,7 +30,7 @@ async function openCheckpoint(path: string, out: Output) {
 
 async function knn(flags: KnnFlags, out: Output): Promise<number> {
   const checkpoint = await openCheckpoint(flags.checkpoint, out);
-  const config = checkpoint.meta.config as TrainConfig;
+  const { config } = checkpoint.meta;
   const train = await openData(flags.data ?? config.data.source, {
     labels: flags.labels ?? (flags.data ? undefined : (config.data.labels ?? undefined)),
   });

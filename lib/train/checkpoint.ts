@@ -8,6 +8,7 @@ import {
   valuesOf,
 } from '../formats/safetensors.js';
 import { type Tensor, tensor } from '../tensor/index.js';
+import type { LastingConfig } from './config.js';
 import { sweepTemporary, writeAtomic } from './files.js';
 
 /** What is kept beside the tensors. */
@@ -17,8 +18,7 @@ export interface CheckpointMeta {
   step: number;
   /** Steps taken by each parameter. */
   optimiserSteps: Record<string, number>;
-  /** The run's config, as JSON. */
-  config: unknown;
+  config: LastingConfig;
   /** Steps in a row whose loss was not finite. */
   nonFinite: number;
 }

@@ -91,3 +91,15 @@ export const configSchema = z.strictObject({
 });
 
 export type TrainConfig = z.infer<typeof configSchema>;
+
+/**
+ * The part of a config that decides what a run computes: how often it logs, how many workers it has
+ * and how it is judged may change between two starts.
+ */
+export function lasting(config: TrainConfig) {
+  const { run, eval: _eval, data, ...rest } = config;
+  const { workers: _workers, cacheBytes: _cacheBytes, ...source } = data;
+  return { ...rest, data: source };
+}
+
+export type LastingConfig = ReturnType<typeof lasting>;

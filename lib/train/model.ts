@@ -2,10 +2,10 @@ import { ProteaError } from '../error.js';
 import { initialise, type Parameters, vitConfig } from '../nn/index.js';
 import { Dino, type DinoConfig, dinoParameterSpecs } from '../ssl/index.js';
 import type { Checkpoint } from './checkpoint.js';
-import type { TrainConfig } from './config.js';
+import type { LastingConfig } from './config.js';
 
 /** The method's own config, from a run's. */
-export function dinoConfigOf({ model, head, loss, crops }: TrainConfig): DinoConfig {
+export function dinoConfigOf({ model, head, loss, crops }: LastingConfig): DinoConfig {
   const { size, ...options } = model;
   const backbone = vitConfig(size, { imageSize: crops.globalSize, ...options });
   return {
@@ -25,7 +25,7 @@ export interface MethodState {
 }
 
 /** A fresh method: the teacher starts as the student. */
-export function freshMethod(config: TrainConfig): MethodState {
+export function freshMethod(config: LastingConfig): MethodState {
   const method = dinoConfigOf(config);
   const specs = dinoParameterSpecs(method);
   const [student, teacher] = [initialise(specs, config.seed), initialise(specs, config.seed)];
@@ -36,7 +36,7 @@ export function freshMethod(config: TrainConfig): MethodState {
  * The method as a checkpoint left it.
  * @throws ERR_PROTEA_CHECKPOINT_FORMAT when a tensor is missing or has another shape
  */
-export function restoredMethod(config: TrainConfig, checkpoint: Checkpoint): MethodState {
+export function restoredMethod(config: LastingConfig, checkpoint: Checkpoint): MethodState {
   const method = dinoConfigOf(config);
   const shapes = new Map(dinoParameterSpecs(method).map(({ name, shape }) => [name, shape]));
   const take = (prefix: string, expected: ReadonlyMap<string, readonly number[]>) =>

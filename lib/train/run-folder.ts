@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { appendFile, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ProteaError } from '../error.js';
-import type { TrainConfig } from './config.js';
+import { lasting, type TrainConfig } from './config.js';
 import { configText, readRunConfig } from './config-file.js';
 import { sweepTemporary, writeAtomic } from './files.js';
 import { takeLock } from './lock.js';
@@ -15,11 +15,8 @@ export interface OpenRunOptions {
   overwrite?: boolean;
 }
 
-/** Settings that may change between two starts of a run: they do not change what it computes. */
-function essential({ run, data, eval: _, ...config }: TrainConfig): string {
-  const { workers: _w, cacheBytes: _c, ...source } = data;
-  return JSON.stringify({ ...config, source, epsilon: run.epsilon });
-}
+const isSameRun = (a: TrainConfig, b: TrainConfig) =>
+  JSON.stringify(lasting(a)) === JSON.stringify(lasting(b));
 
 /** The folder of a run: config.yaml, metrics.jsonl, checkpoints/, report/. Held by one process. */
 export class RunFolder {
@@ -70,7 +67,7 @@ export class RunFolder {
   private async adopt(config: TrainConfig): Promise<void> {
     const path = join(this.path, 'config.yaml');
     await sweepTemporary(this.path);
-    if (existsSync(path) && essential(await readRunConfig(path)) !== essential(config)) {
+    if (existsSync(path) && !isSameRun(await readRunConfig(path), config)) {
       throw new ProteaError('ERR_PROTEA_CONFIG', `${this.path} holds a run with other settings`, {
         hint: 'Give the settings of that run to go on with it, another --out, or --overwrite.',
       });

@@ -5,7 +5,7 @@ import { type KnnReport, knnOf, knnSplit, spreadRows } from '../eval/index.js';
 import type { Tensor } from '../tensor/index.js';
 import { type Checkpoint, newestCheckpoint, writeCheckpoint } from './checkpoint.js';
 import { Clock } from './clock.js';
-import type { TrainConfig } from './config.js';
+import { lasting, type TrainConfig } from './config.js';
 import type { DiagnosisEvent, EndEvent, StepEvent, TrainEvent } from './events.js';
 import { type Inspection, inspect } from './inspect.js';
 import { freshMethod, restoredMethod } from './model.js';
@@ -233,7 +233,7 @@ export class Trainer {
         format: 'protea-1',
         step: this.done,
         optimiserSteps: this.training.optimiser.steps,
-        config: this.config,
+        config: lasting(this.config),
         nonFinite: this.nonFinite,
       },
       this.config.run.keep,

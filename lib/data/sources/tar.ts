@@ -24,10 +24,12 @@ async function readEntries(archive: string, warnings: string[]): Promise<Entry[]
     stream.on('data', (chunk) => chunks.push(chunk as Buffer));
     stream.on('end', () => {
       const name = header.name.replace(/^\.\//, '');
-      if (isUnsafe(name))
+      const bytes = Buffer.concat(chunks);
+      if (bytes.length !== header.size)
+        warnings.push(`${archive}: ${name} is cut off and left out`);
+      else if (isUnsafe(name))
         warnings.push(`${archive}: refused the name ${name}, which leaves its folder`);
-      else if (header.type === 'file')
-        entries.push({ name, archive, bytes: Buffer.concat(chunks) });
+      else if (header.type === 'file') entries.push({ name, archive, bytes });
       next();
     });
   });

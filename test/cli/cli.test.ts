@@ -1,0 +1,65 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { packageRoot } from '../../lib/native.js';
+import { temporaryFolder } from '../support/folder.js';
+import { smallOverrides } from '../support/small-run.js';
+
+const main = join(packageRoot(), 'dist', 'lib', 'cli', 'main.js');
+const protea = (...args: string[]) =>
+  spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', timeout: 300_000 });
+
+test.serial('train --json: stdout holds events only, the last one is the end', (t) => {
+  const out = join(temporaryFolder(t), 'run');
+  const { status, stdout } = protea('train', '--json', '--out', out, ...smallOverrides(6));
+  t.is(status, 0);
+  const events = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  t.is(events[0].event, 'start');
+  t.like(events.at(-1), {
+    event: 'end',
+    steps: 6,
+    prototypes: { total: 64, epsilon: 0.025, rule: 'greedy', of: 'teacher' },
+  });
+
+  const diagnosis = protea('diagnose', out, '--json');
+  t.is(diagnosis.status, 0);
+  const document = JSON.parse(diagnosis.stdout);
+  t.deepEqual(
+    document.heads.map((head: { name: string }) => head.name),
+    ['student.head.last_layer.weight_v', 'teacher.head.last_layer.weight_v'],
+  );
+  t.is(protea('diagnose', out, '--fail-on', '1.01').status, 5);
+  t.is(protea('diagnose', out, '--tensor', 'nothing').status, 4);
+
+  const knn = protea('eval', 'knn', '--checkpoint', out, '--json');
+  t.is(knn.status, 0, knn.stderr);
+  const report = JSON.parse(knn.stdout.trim().split('\n').at(-1)!);
+  t.true(report.knn.top1 >= 0 && report.baselines.pixels.top1 >= 0);
+});
+
+test.serial('errors are one message, one JSON line, and an exit code', (t) => {
+  const config = protea('train', '--json', 'optim.lernrate=1');
+  t.is(config.status, 2);
+  t.like(JSON.parse(config.stdout.trim().split('\n').at(-1)!), {
+    event: 'error',
+    code: 'ERR_PROTEA_CONFIG',
+  });
+  const out = join(temporaryFolder(t), 'run');
+  const data = protea('train', '--data', '/nowhere', '--out', out);
+  t.is(data.status, 4);
+  t.regex(data.stderr, /\/nowhere: no such file or folder/);
+  t.false(existsSync(join(out, 'config.yaml')));
+  t.is(protea('train', '--device', 'cuda', '--out', out).status, 3);
+  t.is(protea('train', '--no-such-flag').status, 2);
+  t.is(protea('nonsense').status, 2);
+});
+
+test.serial('doctor and help succeed', (t) => {
+  t.is(protea('doctor', '--json').status, 0);
+  t.is(protea('--help').status, 0);
+  t.regex(protea('train', '--help').stdout, /Examples:/);
+});

@@ -1,0 +1,101 @@
+// Broken, odd and dangerous files: each gives what its manifest says, never a crash.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { decode, openData, PictureCache } from '../../lib/data/index.js';
+import { ProteaError } from '../../lib/error.js';
+import { sharedPath, testWith } from '../support/shared.js';
+
+const folder = sharedPath('data/hostile');
+
+/** The rows of the manifest; its last column is quoted where it holds commas. */
+function manifest(): Record<string, string>[] {
+  const [header, ...lines] = readFileSync(join(folder, 'manifest.csv'), 'utf8')
+    .trim()
+    .split(/\r?\n/);
+  const names = header!.split(',');
+  return lines.map((line) => {
+    const fields = line.split(',');
+    return Object.fromEntries(names.map((name, i) => [name, fields[i] ?? '']));
+  });
+}
+
+testWith('data/hostile', 'every image decodes or is refused as its manifest says', async (t) => {
+  for (const { file, format, width, height, decodes } of manifest()) {
+    if (format === 'tar') continue;
+    const bytes = readFileSync(join(folder, file!));
+    try {
+      const picture = await decode(bytes, file!);
+      t.true(decodes === 'yes' || decodes === 'partial', `${file} should have been refused`);
+      const turned = file!.startsWith('exif_orientation_6');
+      const expected = turned ? [Number(height), Number(width)] : [Number(width), Number(height)];
+      t.deepEqual([picture.width, picture.height], expected, file);
+      t.is(picture.data.length, 3 * picture.width * picture.height, file);
+    } catch (error) {
+      if (!(error instanceof ProteaError)) throw error;
+      t.not(decodes, 'yes', `${file}: ${error.message}`);
+      t.is(error.code, 'ERR_PROTEA_DATA');
+      t.true(error.message.startsWith(file!), error.message);
+    }
+  }
+});
+
+testWith(
+  'data/hostile',
+  'colours survive orientation, CMYK, 16 bits and a foreign name',
+  async (t) => {
+    const corner = async (file: string) =>
+      Array.from((await decode(readFileSync(join(folder, file)), file)).data.slice(0, 3));
+    const near = (a: number[], b: number[], tolerance: number) =>
+      a.every((v, i) => Math.abs(v - b[i]!) <= tolerance);
+    const red = [220, 20, 20];
+    t.true(near(await corner('exif_orientation_6.jpg'), red, 6));
+    t.true(near(await corner('cmyk.jpg'), red, 30));
+    t.true(near(await corner('ünïcode ふくろう 名.jpg'), red, 6));
+    t.deepEqual(await corner('animated.gif'), [255, 0, 0]);
+    t.deepEqual(await corner('rgb16.png'), [0, 255, 128]);
+  },
+);
+
+testWith('data/hostile', 'damaged shards give their whole samples and warnings', async (t) => {
+  const cut = await openData(join(folder, 'truncated_shard.tar'));
+  t.deepEqual(
+    cut.samples.map(({ key }) => key),
+    ['s0.jpg', 's1.jpg', 's2.jpg'],
+  );
+  t.true(cut.warnings.some((line) => line.includes('truncated_shard.tar')));
+  const unsafe = await openData(join(folder, 'unsafe_names_shard.tar'));
+  t.deepEqual(
+    unsafe.samples.map(({ key }) => key),
+    ['ok.jpg', 'only_image.jpg'],
+  );
+  t.is(unsafe.warnings.filter((line) => line.includes('refused the name')).length, 2);
+});
+
+testWith('data/hostile', 'bad pictures are named once, counted and replaced', async (t) => {
+  const warnings: string[] = [];
+  const dataset = await openData(folder);
+  const cache = new PictureCache(dataset, { onWarning: (message) => warnings.push(message) });
+  for (let round = 0; round < 2; round++)
+    for (let i = 0; i < dataset.samples.length; i++) t.truthy(await cache.at(i));
+  t.is(warnings.length, cache.bad.size);
+  t.true(warnings.some((line) => line.includes('zero_bytes.jpg')));
+});
+
+test('too many bad pictures stop with a count and the last name', async (t) => {
+  const sample = (i: number) => ({
+    key: String(i),
+    label: undefined,
+    load: async () => decode(new Uint8Array(3), `image ${i}`),
+  });
+  const dataset = {
+    name: 'broken',
+    samples: Array.from({ length: 20 }, (_, i) => sample(i)),
+    classes: [],
+    warnings: [],
+  };
+  await t.throwsAsync(new PictureCache(dataset).at(0), {
+    code: 'ERR_PROTEA_DATA',
+    message: /broken: 8 of 8 pictures could not be read, the last: image 7/,
+  });
+});

@@ -1,0 +1,167 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import test from 'ava';
+import sharp from 'sharp';
+import { pack } from 'tar-stream';
+import { labelsOf, openData } from '../../lib/data/index.js';
+import { temporaryFolder } from '../support/folder.js';
+import { sharedPath, testWith } from '../support/shared.js';
+
+const png = (r: number) =>
+  sharp({ create: { width: 4, height: 3, channels: 3, background: { r, g: 0, b: 0 } } })
+    .png()
+    .toBuffer();
+
+test('a folder of class folders has labels, a flat one has none', async (t) => {
+  const folder = temporaryFolder(t);
+  for (const name of ['b', 'a']) {
+    mkdirSync(join(folder, 'classes', name), { recursive: true });
+    writeFileSync(join(folder, 'classes', name, '1.png'), await png(9));
+  }
+  writeFileSync(join(folder, 'classes', 'notes.txt'), 'no image');
+  const labelled = await openData(join(folder, 'classes'));
+  t.deepEqual(labelled.classes, ['a', 'b']);
+  t.deepEqual(
+    labelled.samples.map(({ key, label }) => [key, label]),
+    [
+      ['a/1.png', 0],
+      ['b/1.png', 1],
+    ],
+  );
+  const flat = await openData(join(folder, 'classes', 'a'));
+  t.is(labelsOf(flat), undefined);
+  const picture = await flat.samples[0]!.load();
+  t.deepEqual([picture.width, picture.height, ...picture.data.slice(0, 3)], [4, 3, 9, 0, 0]);
+});
+
+test('an IDX file with labels beside it, gzipped', async (t) => {
+  const folder = temporaryFolder(t);
+  const images = Buffer.from([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, 1, 2, 3, 4]);
+  const labels = Buffer.from([0, 0, 8, 1, 0, 0, 0, 2, 7, 5]);
+  const path = join(folder, 't10k-images-idx3-ubyte.gz');
+  writeFileSync(path, gzipSync(images));
+  writeFileSync(join(folder, 't10k-labels-idx1-ubyte.gz'), gzipSync(labels));
+  const dataset = await openData(path);
+  t.deepEqual(labelsOf(dataset), Int32Array.from([7, 5]));
+  const { data, width, height } = await dataset.samples[1]!.load();
+  t.deepEqual([width, height, ...data], [2, 1, 3, 3, 3, 4, 4, 4]);
+  writeFileSync(path, gzipSync(images.subarray(0, 18)));
+  await t.throwsAsync(openData(path), { code: 'ERR_PROTEA_DATA', message: /promises 4 bytes, 2/ });
+});
+
+test('CIFAR binary planes become pixels', async (t) => {
+  const record = Buffer.alloc(3073);
+  record[0] = 6;
+  record.set([10], 1);
+  record.set([20], 1 + 1024);
+  record.set([30], 1 + 2048);
+  const path = join(temporaryFolder(t), 'data.bin');
+  writeFileSync(path, record);
+  const dataset = await openData(path);
+  t.is(dataset.samples[0]!.label, 6);
+  t.deepEqual([...(await dataset.samples[0]!.load()).data.slice(0, 3)], [10, 20, 30]);
+  writeFileSync(path, record.subarray(0, 3000));
+  await t.throwsAsync(openData(path), { code: 'ERR_PROTEA_DATA', message: /whole records/ });
+});
+
+async function shard(path: string, entries: Record<string, Buffer | string>): Promise<void> {
+  const tar = pack();
+  for (const [name, content] of Object.entries(entries)) tar.entry({ name }, content);
+  tar.finalize();
+  const chunks: Buffer[] = [];
+  for await (const chunk of tar) chunks.push(chunk as Buffer);
+  writeFileSync(path, Buffer.concat(chunks));
+}
+
+test('tar shards join, with their .cls labels; a prefix selects', async (t) => {
+  const folder = temporaryFolder(t);
+  const image = await png(1);
+  await shard(join(folder, 'x-0.tar'), { 'a.cls': '3', 'a.png': image, 'b.png': image });
+  await shard(join(folder, 'x-1.tar'), { 'a.png': image, 'a.cls': '4\n' });
+  const dataset = await openData(join(folder, 'x-*.tar'));
+  t.deepEqual(
+    dataset.samples.map(({ key, label }) => [key, label]),
+    [
+      ['a.png', 3],
+      ['b.png', undefined],
+      ['a.png', 4],
+    ],
+  );
+  await shard(join(folder, 'y.tar'), {
+    'train/cat/1.png': image,
+    'train/dog/1.png': image,
+    'test/cat/9.png': image,
+  });
+  const train = await openData(`${join(folder, 'y.tar')}#train/`);
+  t.deepEqual(labelsOf(train), Int32Array.from([0, 1]));
+  await t.throwsAsync(openData(`${join(folder, 'y.tar')}#val/`), { message: /holds no images/ });
+});
+
+test('a list of labels selects and orders', async (t) => {
+  const folder = temporaryFolder(t);
+  const list = join(folder, 'list.csv');
+  writeFileSync(list, 'path_or_index,label\n1/1,9\n0/0.png,2\n');
+  const flora = 'flora:classes=2,images=4';
+  await t.throwsAsync(openData(flora, { labels: list }), {
+    code: 'ERR_PROTEA_DATA',
+    message: /list\.csv:3: .*no sample "0\/0\.png"/,
+  });
+  writeFileSync(list, 'path_or_index,label\n1/1,9\n0/0,2\n');
+  const dataset = await openData(flora, { labels: list });
+  t.deepEqual(
+    dataset.samples.map(({ key, label }) => [key, label]),
+    [
+      ['1/1', 9],
+      ['0/0', 2],
+    ],
+  );
+});
+
+test('flora is the same every time, and has a long tail when asked', async (t) => {
+  const [a, b] = [await openData('flora'), await openData('flora')];
+  t.deepEqual(await a.samples[5]!.load(), await b.samples[5]!.load());
+  t.notDeepEqual(await a.samples[5]!.load(), await b.samples[6]!.load());
+  const tail = await openData('flora:classes=3,images=111,longtail=100');
+  const counts = [0, 1, 2].map((c) => tail.samples.filter(({ label }) => label === c).length);
+  t.deepEqual(counts, [100, 10, 1]);
+  await t.throwsAsync(openData('flora:clases=3'), {
+    code: 'ERR_PROTEA_CONFIG',
+    message: /clases=3/,
+  });
+});
+
+test('what cannot be opened is named', async (t) => {
+  await t.throwsAsync(openData('/nowhere/at/all'), {
+    code: 'ERR_PROTEA_DATA',
+    message: /\/nowhere\/at\/all/,
+  });
+});
+
+testWith('data/cifar10', 'CIFAR-10: the JPEG archive and the lossless records agree', async (t) => {
+  const test10k = await openData(`${sharedPath('data/cifar10/cifar10_jpeg.tar.gz')}#test/`);
+  t.is(test10k.samples.length, 10_000);
+  t.is(test10k.classes.length, 10);
+  const exact = await openData(sharedPath('data/cifar10/test_first1000.bin.gz'));
+  t.is(exact.samples.length, 1000);
+});
+
+testWith('data/flowers102', 'Flowers: shards with labels', async (t) => {
+  const train = await openData(sharedPath('data/flowers102/flowers102-train-*.tar'));
+  t.is(train.samples.length, 1020);
+  t.is(new Set(labelsOf(train)).size, 102);
+});
+
+testWith('data/longtail', 'long-tailed lists of every kind of data fit', async (t) => {
+  const lists: [string, string, number][] = [
+    ['cifar10/cifar10_jpeg.tar.gz', 'cifar10_train_if100.csv', 12_406],
+    ['cifar10/train_first4000.bin.gz', 'cifar10-first4000_train_if100.csv', 740],
+    ['fashion-mnist/train-images-idx3-ubyte.gz', 'fashion-mnist_train_if100.csv', 14_886],
+    ['flowers102/flowers102-test-*.tar', 'flowers102_train_if100.csv', 2176],
+  ];
+  for (const [source, list, count] of lists) {
+    const labels = sharedPath('data/longtail', list);
+    const dataset = await openData(sharedPath('data', source), { labels });
+    t.is(dataset.samples.length, count, list);
+  }
+});

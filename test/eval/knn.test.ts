@@ -1,0 +1,38 @@
+import test from 'ava';
+import { openData, PictureCache } from '../../lib/data/index.js';
+import { knn, knnOfPixels, knnSplit, spreadRows } from '../../lib/eval/index.js';
+import { tensor } from '../../lib/tensor/index.js';
+
+test('votes count exp(similarity / T): one near neighbour beats two far ones', async (t) => {
+  const train = { features: tensor([1, 0, 0.6, 0.8, 0.6, -0.8], [3, 2]), labels: [0, 1, 1] };
+  const test1 = { features: tensor([1, 0], [1, 2]), labels: [0] };
+  t.is((await knn(train, test1, { k: 3 })).top1, 100);
+  t.is((await knn(train, test1, { k: 3, temperature: 100 })).top1, 0);
+  t.is((await knn(train, test1, { k: 3, temperature: 100 })).top5, 100);
+});
+
+test('k beyond the train set and missing labels are refused', async (t) => {
+  const train = { features: tensor([1, 0], [1, 2]), labels: [0] };
+  await t.throwsAsync(knn(train, train, { k: 2 }), { code: 'ERR_PROTEA_SHAPE' });
+  await t.throwsAsync(knn({ ...train, labels: [] }, train, { k: 1 }), { code: 'ERR_PROTEA_DATA' });
+});
+
+test('one set is split into four parts to learn from and one to judge by', async (t) => {
+  const flora = await openData('flora:images=50,classes=5');
+  const split = knnSplit(flora, undefined, 1000)!;
+  t.is(split.train.rows.length, 40);
+  t.is(split.test.rows.length, 10);
+  t.is(knnSplit(await openData('flora:classes=1'), undefined, 100), undefined);
+});
+
+test('raw pixels tell species of flora apart better than chance', async (t) => {
+  const train = await openData('flora:images=120,classes=4,size=16');
+  const other = await openData('flora:images=40,classes=4,size=16,test=1');
+  const split = knnSplit(train, other, 1000, { train: new PictureCache(train) })!;
+  t.true((await knnOfPixels(split, 16, { k: 5 })).top1 > 30);
+});
+
+test('rows are spread evenly', (t) => {
+  t.deepEqual(spreadRows(10, 4), [0, 2, 5, 7]);
+  t.deepEqual(spreadRows(3, 4), [0, 1, 2]);
+});

@@ -1,0 +1,24 @@
+import test from 'ava';
+import { Experiment, labPage } from '../../lib/lab/index.js';
+
+test('a short run falls from its first loss, and its page holds curves and maps', async (t) => {
+  const points: { step: number; loss: number; unique: number }[] = [];
+  const result = await new Experiment('dino-kp', 0, 300).run((point) => points.push(point));
+  t.deepEqual(
+    points.map(({ step }) => step),
+    [150, 300],
+  );
+  t.true(points[1]!.loss < points[0]!.loss);
+  t.is(result.prototypes.total, 512);
+  const html = labPage([{ ...result, points }], 1);
+  t.regex(html, /DINO with KoLeo-proto/);
+  t.is(html.match(/<circle class="dot/g)?.length, 512);
+  t.false(/NaN|undefined/.test(html));
+});
+
+test('a run is the same every time', async (t) => {
+  const run = () => new Experiment('dino', 3, 60).run(() => undefined);
+  const [a, b] = [await run(), await run()];
+  t.is(a.loss, b.loss);
+  t.deepEqual(a.directions, b.directions);
+});

@@ -1,0 +1,44 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { configText, loadConfig, presets, readRunConfig } from '../../lib/train/index.js';
+import { temporaryFolder } from '../support/folder.js';
+
+test('preset, file and overrides lie on top of each other', async (t) => {
+  const file = join(temporaryFolder(t), 'a.yaml');
+  writeFileSync(file, 'preset: dino-tiny\noptim: { batch: 8, lr: 0.5 }\n');
+  const config = await loadConfig({
+    file,
+    overrides: ['optim.lr=0.25', 'crops.localScale=[0.1, 0.2]'],
+  });
+  t.is(config.loss.koleoProto, 0);
+  t.is(config.optim.batch, 8);
+  t.is(config.optim.lr, 0.25);
+  t.deepEqual(config.crops.localScale, [0.1, 0.2]);
+});
+
+test('an unknown setting is refused with its line and the nearest name', async (t) => {
+  const file = join(temporaryFolder(t), 'a.yaml');
+  writeFileSync(file, 'optim:\n  batch: 8\n  learnRate: 0.5\nlos: {}\n');
+  const error = await t.throwsAsync(loadConfig({ file }), { code: 'ERR_PROTEA_CONFIG' });
+  t.regex(error!.message, /a\.yaml:3: unknown setting "optim\.learnRate"/);
+  t.regex(error!.message, /unknown setting "los"; did you mean "loss"\?/);
+});
+
+test('a wrong value is refused with its name', async (t) => {
+  await t.throwsAsync(loadConfig({ overrides: ['optim.batch=0'] }), {
+    code: 'ERR_PROTEA_CONFIG',
+    message: /optim\.batch/,
+  });
+  await t.throwsAsync(loadConfig({ overrides: ['optim.batch'] }), { message: /key\.sub=value/ });
+  const error = await t.throwsAsync(loadConfig({ preset: 'dino-kp-tyni' }));
+  t.is((error as { hint?: string }).hint, 'Did you mean "dino-kp-tiny"?');
+});
+
+test('every preset is valid and survives being written', async (t) => {
+  const path = join(temporaryFolder(t), 'config.yaml');
+  for (const [name, config] of Object.entries(presets)) {
+    writeFileSync(path, configText(config));
+    t.deepEqual(await readRunConfig(path), config, name);
+  }
+});
