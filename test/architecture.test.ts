@@ -16,6 +16,7 @@ const layers: Record<string, string[]> = {
   diagnose: ['formats', 'tensor', 'native', 'error'],
   eval: ['nn', 'data', 'formats', 'tensor', 'native', 'error'],
   report: ['error'],
+  bench: ['ssl', 'nn', 'tensor', 'native', 'error'],
   lab: ['diagnose', 'report', 'ssl', 'nn', 'tensor', 'native', 'error'],
   train: [
     'eval',
@@ -30,6 +31,7 @@ const layers: Record<string, string[]> = {
     'error',
   ],
   cli: [
+    'bench',
     'lab',
     'train',
     'eval',

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { packageRoot } from '../native.js';
+import { addBench } from './bench.js';
 import { addDiagnose } from './diagnose.js';
 import { addDoctor } from './doctor.js';
 import { addEval } from './eval.js';
@@ -25,6 +26,7 @@ addTrain(program);
 addEval(program);
 addDiagnose(program);
 addLab(program);
+addBench(program);
 addDoctor(program);
 
 await program.parseAsync();

@@ -24,6 +24,14 @@ export const constant = (value: number): Initialisation => ({ kind: 'constant', 
  */
 export const normal = (std: number): Initialisation => ({ kind: 'normal', std });
 
+/**
+ * A linear layer of a transformer: std 0.02 as in the official code from width 384 on, where a layer
+ * then scales by 0.02 sqrt(384). Narrower layers get that same scale; with std 0.02 their branches
+ * would hardly reach the residual stream, and all images would look alike at the start.
+ */
+export const projection = (inputs: number): Initialisation =>
+  normal(0.02 * Math.max(1, Math.sqrt(384 / inputs)));
+
 /** PyTorch's default for linear and convolution layers: U(±1 / sqrt(fan in)). */
 export const fanIn = (inputs: number): Initialisation => ({
   kind: 'uniform',

@@ -1,8 +1,8 @@
-import { constant, fanIn, normal, type ParameterSpec } from './parameters.js';
+import { constant, fanIn, normal, type ParameterSpec, projection } from './parameters.js';
 import { hiddenWidth, tableSide, type ViTConfig } from './vit-config.js';
 
 const linearSpecs = (name: string, inputs: number, outputs: number, bias = true) => [
-  { name: `${name}.weight`, shape: [outputs, inputs], init: normal(0.02) },
+  { name: `${name}.weight`, shape: [outputs, inputs], init: projection(inputs) },
   ...(bias ? [{ name: `${name}.bias`, shape: [outputs], init: constant(0) }] : []),
 ];
 

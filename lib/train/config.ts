@@ -58,6 +58,10 @@ export const configSchema = z.strictObject({
     teacherWarmup: share.describe('Share of the run over which it rises.'),
     centerMomentum: share.describe("Momentum of the teacher's logit centre."),
     koleoProto: z.number().min(0).describe('Weight of KoLeo-proto; 0: plain DINO.'),
+    koleo: z
+      .number()
+      .min(0)
+      .describe('Weight of KoLeo on the CLS features of each global crop, as in DINOv2.'),
   }),
   optim: z.strictObject({
     batch: count.describe('Images a step.'),

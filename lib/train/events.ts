@@ -9,6 +9,7 @@ export interface StepEvent {
   loss: number;
   dino: number;
   koleoProto: number | null;
+  koleo: number | null;
   lr: number;
   weightDecay: number;
   momentum: number;

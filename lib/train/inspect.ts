@@ -45,7 +45,7 @@ async function marginalOf(method: Dino, options: InspectOptions): Promise<Float6
       unrecorded(() => {
         const images = tensor(plain.values, [plain.rows.length, 3, size, size]);
         return prototypeMarginal({
-          z: method.teacher.bottleneck([images]),
+          z: method.teacher.encode([images]).z,
           prototypes: method.teacher.head.prototypes(),
           bias: method.centering.bias(temperature),
           temperature,

@@ -14,6 +14,7 @@ export function dinoConfigOf({ model, head, loss, crops }: LastingConfig): DinoC
     studentTemperature: loss.studentTemperature,
     centerMomentum: loss.centerMomentum,
     koleoProto: loss.koleoProto,
+    koleo: loss.koleo,
   };
 }
 

@@ -41,6 +41,7 @@ const vits16: TrainConfig = {
     teacherWarmup: 0.3,
     centerMomentum: 0.9,
     koleoProto: 0.1,
+    koleo: 0,
   },
   optim: {
     batch: 64,

@@ -174,6 +174,7 @@ export class Trainer {
       'train/loss': event.loss,
       'train/dino': event.dino,
       'train/koleo_proto': event.koleoProto,
+      'train/koleo': event.koleo,
       'train/lr': event.lr,
       'train/gradient_norm': event.gradientNorm,
       'sys/img_per_s': event.imagesPerSecond,

@@ -1,6 +1,6 @@
 import type { Batch } from '../data/index.js';
 import { AdamW, type KeepBranches, uniforms } from '../nn/index.js';
-import type { CropBatch, Dino } from '../ssl/index.js';
+import type { CropBatch, Dino, DinoLosses } from '../ssl/index.js';
 import { backward, scope, type Tensor, tensor, watch } from '../tensor/index.js';
 import type { TrainConfig } from './config.js';
 import type { MethodState } from './model.js';
@@ -13,6 +13,7 @@ export interface StepResult {
   loss: number;
   dino: number;
   koleoProto: number | null;
+  koleo: number | null;
   /** Largest gradient norm of a parameter, before clipping. */
   gradientNorm: number;
 }
@@ -71,9 +72,7 @@ export class TrainingStep {
         this.config.model.dropPath > 0 ? keepBranches(this.config.seed, step) : undefined;
       const crops = cropsOf(batch, this.config.optim.batch);
       const losses = this.method.losses(crops, this.schedules.teacherTemperature(step), keep);
-      const { total, dino, koleoProto } = losses;
-      const norms = this.update(step, total);
-      return { total, dino, koleoProto, norms };
+      return { ...losses, norms: this.update(step, losses.total) };
     });
     const result = await this.read(queued);
     if (!Number.isFinite(result.loss)) this.optimiser.steps = before;
@@ -94,24 +93,21 @@ export class TrainingStep {
     });
   }
 
-  private async read(queued: {
-    total: Tensor;
-    dino: Tensor;
-    koleoProto: Tensor | undefined;
-    norms: Tensor;
-  }): Promise<StepResult> {
-    const { total, dino, koleoProto, norms } = queued;
+  private async read(queued: DinoLosses & { norms: Tensor }): Promise<StepResult> {
+    const { total, dino, koleoProto, koleo, norms } = queued;
     try {
-      const [loss, dinoValue, spread, gradientNorms] = await Promise.all([
+      const item = async (value: Tensor | undefined) => (value ? value.item() : null);
+      const [loss, dinoValue, spread, data, gradientNorms] = await Promise.all([
         total.item(),
         dino.item(),
-        koleoProto ? koleoProto.item() : null,
+        item(koleoProto),
+        item(koleo),
         norms.read(),
       ]);
       const gradientNorm = Array.from(gradientNorms).reduce((a, b) => Math.max(a, b), 0);
-      return { loss, dino: dinoValue, koleoProto: spread, gradientNorm };
+      return { loss, dino: dinoValue, koleoProto: spread, koleo: data, gradientNorm };
     } finally {
-      for (const value of [total, dino, koleoProto, norms]) value?.dispose();
+      for (const value of [total, dino, koleoProto, koleo, norms]) value?.dispose();
     }
   }
 }

@@ -13,8 +13,9 @@ namespace {
 // A block of the left operand (rows x depth) and one of the right (depth x columns) share the L2
 // cache of 1 MiB.
 constexpr int64_t block_depth = 256, block_columns = 512, block_rows = 168;
-// C is cut into at least this many pieces when it is large enough, so that threads share the work.
-constexpr int64_t wanted_pieces = 8;
+// Threads share pieces of C. Each packs its own operands, so a piece should be worth this many
+// operations; more than max_pieces are made only to fit the cache.
+constexpr int64_t piece_work = 4 << 20, max_pieces = 16;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -30,7 +31,8 @@ struct Cut {
 
 // Depends on the shape alone, never on the number of threads: pieces decide the order of rounding
 // only through `depth`, which is cut the same way everywhere.
-Cut cut(int64_t M, int64_t N, int64_t strip, int64_t panel) {
+Cut cut(int64_t M, int64_t N, int64_t K, int64_t strip, int64_t panel) {
+  int64_t wanted_pieces = std::clamp<int64_t>(2 * M * N * K / piece_work, 1, max_pieces);
   Cut parts{ceil_div(M, block_rows), ceil_div(N, block_columns)};
   while (parts.rows * parts.columns < wanted_pieces) {
     int64_t rows = M / parts.rows, columns = N / parts.columns;
@@ -118,7 +120,7 @@ void gemm(int64_t M, int64_t N, int64_t K, Matrix<T> a, Matrix<T> b, T* c, int64
           bool accumulate, Epilogue<T> epilogue) {
   if (M == 0 || N == 0) return;
   const GemmTiles<T>& tiles = gemm_tiles<T>();
-  Cut parts = cut(M, N, tiles.max_rows, tiles.columns);
+  Cut parts = cut(M, N, K, tiles.max_rows, tiles.columns);
   parallel_for(parts.rows * parts.columns, 1, [&](int64_t begin, int64_t end) {
     Piece<T> piece(tiles, a, b, c, ldc);
     for (int64_t i = begin; i < end; i++) {

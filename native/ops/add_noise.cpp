@@ -2,12 +2,10 @@
 //   x (...), attrs scale >= 0, seed, epoch, sample, purpose -> y (...)
 //   saves nothing; dx = dy. Element i takes number i of the stream: four by Box-Muller from each
 //   block of Philox, so any piece can be drawn alone. Box and Muller 1958; Salmon et al. 2011
-#include <array>
-#include <cmath>
-
 #include "../core/op.h"
 #include "../core/parallel.h"
-#include "../core/random.h"
+#include "../core/scratch.h"
+#include "../kernels/noise.h"
 
 namespace protea {
 
@@ -23,39 +21,34 @@ Outputs add_noise_infer(std::span<const Tensor> in, const Attrs& attrs) {
 
 namespace {
 
-constexpr int64_t grain = 1 << 12;
+constexpr int64_t grain = 1 << 12;  // a multiple of the four numbers of a block
 
-// Four normals from four words: two radii, two angles.
-std::array<double, 4> normals(const std::array<uint32_t, 4>& words) {
-  std::array<double, 4> result;
-  for (int pair = 0; pair < 2; pair++) {
-    double u = (words[2 * pair] + 0.5) * 0x1.0p-32, v = words[2 * pair + 1] * 0x1.0p-32;
-    double radius = std::sqrt(-2 * std::log(u)), angle = 6.283185307179586 * v;
-    result[2 * pair] = radius * std::cos(angle);
-    result[2 * pair + 1] = radius * std::sin(angle);
+struct Stream {
+  uint32_t key[2], counter[3];
+
+  explicit Stream(const Attrs& attrs) {
+    auto seed = static_cast<uint64_t>(attrs.integer("seed"));
+    auto word = [&](const char* name) { return static_cast<uint32_t>(attrs.integer(name, 0)); };
+    key[0] = static_cast<uint32_t>(seed);
+    key[1] = static_cast<uint32_t>(seed >> 32);
+    counter[0] = word("epoch");
+    counter[1] = word("sample");
+    counter[2] = word("purpose");
   }
-  return result;
-}
-
-Key key_of(const Attrs& attrs) {
-  auto word = [&](const char* name) { return static_cast<uint32_t>(attrs.integer(name, 0)); };
-  return {static_cast<uint64_t>(attrs.integer("seed")), word("epoch"), word("sample"),
-          word("purpose")};
-}
+};
 
 void forward(const Run& run) {
   const Array& x = run.in[0];
-  Philox random(key_of(run.attrs));
-  double scale = run.attrs.number("scale");
+  Stream stream(run.attrs);
   with_floating(x.dtype, [&]<class T>() {
-    const T* from = x.as<T>();
-    T* y = run.out[0].as<T>();
+    T scale = static_cast<T>(run.attrs.number("scale"));
     parallel_for(x.size(), grain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; i += 4) {
-        std::array<double, 4> n = normals(random.block(static_cast<uint32_t>(i / 4)));
-        for (int64_t j = i; j < std::min(i + 4, end); j++)
-          y[j] = static_cast<T>(from[j] + scale * n[j - i]);
-      }
+      float* n = scratch<float>(0, grain);
+      noise().normals(stream.key, stream.counter, static_cast<uint32_t>(begin / 4),
+                      (end - begin + 3) / 4, n);
+      const T* from = x.as<T>() + begin;
+      T* y = run.out[0].as<T>() + begin;
+      for (int64_t i = 0; i < end - begin; i++) y[i] = from[i] + scale * static_cast<T>(n[i]);
     });
   });
 }

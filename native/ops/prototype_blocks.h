@@ -22,7 +22,7 @@ struct PrototypeBlocks {
 
   explicit PrototypeBlocks(int64_t K)
       : K(K),
-        size(std::clamp((K / 8 + smallest - 1) / smallest * smallest, smallest, largest)),
+        size(std::clamp((K / 4 + smallest - 1) / smallest * smallest, smallest, largest)),
         count((K + size - 1) / size),
         per_piece((count + max_pieces - 1) / max_pieces),
         pieces((count + per_piece - 1) / per_piece) {}

@@ -1,5 +1,11 @@
 import { checkInteger } from '../../error.js';
-import { constant, fanIn, normal, type ParameterSpec, type Parameters } from '../../nn/index.js';
+import {
+  constant,
+  fanIn,
+  type ParameterSpec,
+  type Parameters,
+  projection,
+} from '../../nn/index.js';
 import { l2Normalize, linear, linearGelu, type Tensor, weightNorm } from '../../tensor/index.js';
 
 export interface PrototypeHeadConfig {
@@ -34,7 +40,7 @@ export function prototypeHeadParameters(config: PrototypeHeadConfig): ParameterS
   checkInteger('prototypes', config.prototypes, 2);
   const { prototypes, bottleneckDim, normLastLayer, bias } = config;
   const mlp = mlpLayers(config).flatMap(({ name, inputs, outputs }) => [
-    { name: `${name}.weight`, shape: [outputs, inputs], init: normal(0.02) },
+    { name: `${name}.weight`, shape: [outputs, inputs], init: projection(inputs) },
     ...(bias ? [{ name: `${name}.bias`, shape: [outputs], init: constant(0) }] : []),
   ]);
   const magnitude = { name: 'last_layer.weight_g', shape: [prototypes, 1], init: constant(1) };

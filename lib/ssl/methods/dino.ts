@@ -7,13 +7,14 @@ import {
   type ViTConfig,
   vitParameters,
 } from '../../nn/index.js';
-import { concatRows, type Tensor, weightedSum, zeros } from '../../tensor/index.js';
+import { concatRows, sliceRows, type Tensor, weightedSum, zeros } from '../../tensor/index.js';
 import {
   PrototypeHead,
   type PrototypeHeadConfig,
   prototypeHeadParameters,
 } from '../heads/prototype-head.js';
 import { dinoLoss } from '../losses/dino.js';
+import { koleoLoss } from '../regularizers/koleo.js';
 import { koleoProto } from '../regularizers/koleo-proto.js';
 import { LogitCentering } from '../targets/logit-centering.js';
 
@@ -24,6 +25,16 @@ export interface DinoConfig {
   centerMomentum: number;
   /** Weight of KoLeo-proto; 0: off. */
   koleoProto: number;
+  /** Weight of KoLeo on the CLS features of each global crop, as in DINOv2; 0: off. */
+  koleo: number;
+}
+
+/** Features and bottleneck vectors of some crops. */
+interface Encoded {
+  /** CLS tokens of each group of crops. */
+  features: Tensor[];
+  /** Bottleneck vectors of all groups, one below the other. */
+  z: Tensor;
 }
 
 /** One network: a backbone and its head over one set of parameters. */
@@ -39,12 +50,13 @@ export class DinoNetwork {
     this.head = new PrototypeHead(config.head, under(parameters, 'head.'));
   }
 
-  /** Crops of one or more sizes to bottleneck vectors, one below the other. */
-  bottleneck(crops: readonly Tensor[], keep?: (group: number) => KeepBranches): Tensor {
+  /** Crops of one or more sizes to features and bottleneck vectors. */
+  encode(crops: readonly Tensor[], keep?: (group: number) => KeepBranches): Encoded {
     const features = crops.map((group, i) =>
       this.backbone.features(group, keep ? { keep: keep(i) } : {}),
     );
-    return this.head.bottleneck(features.length > 1 ? concatRows(features) : features[0]!);
+    const all = features.length > 1 ? concatRows(features) : features[0]!;
+    return { features, z: this.head.bottleneck(all) };
   }
 }
 
@@ -64,8 +76,7 @@ export interface DinoLosses {
   total: Tensor;
   dino: Tensor;
   koleoProto: Tensor | undefined;
-  /** Teacher bottleneck vectors, for diagnosis. */
-  teacherZ: Tensor;
+  koleo: Tensor | undefined;
 }
 
 /** The parameters of a network under official names: backbone.* and head.*. */
@@ -107,12 +118,13 @@ export class Dino {
     teacherTemperature: number,
     keep?: (group: number) => KeepBranches,
   ): DinoLosses {
-    const teacherZ = this.teacher.bottleneck([batch.global]);
+    const teacherZ = this.teacher.encode([batch.global]).z;
     const teacherPrototypes = this.teacher.head.prototypes();
     const crops = batch.local ? [batch.global, batch.local] : [batch.global];
+    const { features, z } = this.student.encode(crops, keep);
     const dino = dinoLoss(
       {
-        z: this.student.bottleneck(crops, keep),
+        z,
         prototypes: this.student.head.prototypes(),
         temperature: this.config.studentTemperature,
         views: batch.globalViews + batch.localViews,
@@ -126,15 +138,28 @@ export class Dino {
       },
     );
     this.centering.update(teacherZ, teacherPrototypes, dino);
-    return { dino, teacherZ, ...this.regularised(dino) };
+    return this.regularised(dino, features[0]!, batch);
   }
 
-  private regularised(dino: Tensor): Pick<DinoLosses, 'total' | 'koleoProto'> {
-    if (this.config.koleoProto === 0) return { total: dino, koleoProto: undefined };
-    const spread = koleoProto(this.student.head.directions);
-    return {
-      total: weightedSum([dino, spread], [1, this.config.koleoProto]),
-      koleoProto: spread,
-    };
+  /** Adds the regularizers to the loss. */
+  private regularised(dino: Tensor, features: Tensor, batch: CropBatch): DinoLosses {
+    const { koleoProto: spreadWeight, koleo: dataWeight } = this.config;
+    const spread = spreadWeight > 0 ? koleoProto(this.student.head.directions) : undefined;
+    const data = dataWeight > 0 ? this.featureKoleo(features, batch) : undefined;
+    const terms = [dino, spread, data].filter((term) => term !== undefined);
+    const weights = [1, ...(spread ? [spreadWeight] : []), ...(data ? [dataWeight] : [])];
+    const total = terms.length > 1 ? weightedSum(terms, weights) : dino;
+    return { total, dino, koleoProto: spread, koleo: data };
+  }
+
+  /** KoLeo within each global view, summed over the views. */
+  private featureKoleo(features: Tensor, { images, globalViews }: CropBatch): Tensor {
+    const views = Array.from({ length: globalViews }, (_, v) =>
+      koleoLoss(sliceRows(features, v * images, (v + 1) * images)),
+    );
+    return weightedSum(
+      views,
+      views.map(() => 1),
+    );
   }
 }

@@ -14,7 +14,7 @@ void exp_span(int64_t n, const T* x, T* y) {
 template <class T>
 void gelu(int64_t n, const T* x, T* y) {
 #pragma omp simd
-  for (int64_t i = 0; i < n; i++) y[i] = x[i] * normal_cdf(x[i]);
+  for (int64_t i = 0; i < n; i++) y[i] = x[i] * normal_cdf(x[i], normal_decay(x[i]));
 }
 
 // d/dx x Phi(x) = Phi(x) + x phi(x)
@@ -24,8 +24,11 @@ void gelu_back(int64_t n, const T* x, const T* dy, T* dx, bool accumulate) {
   if (!accumulate)
     for (int64_t i = 0; i < n; i++) dx[i] = 0;  // NaN of new memory must not survive keep = 0
 #pragma omp simd
-  for (int64_t i = 0; i < n; i++)
-    dx[i] = keep * dx[i] + dy[i] * (normal_cdf(x[i]) + x[i] * normal_pdf(x[i]));
+  for (int64_t i = 0; i < n; i++) {
+    T decay = normal_decay(x[i]);
+    T slope = normal_cdf(x[i], decay) + x[i] * T(0.3989422804014327) * decay;
+    dx[i] = keep * dx[i] + dy[i] * slope;
+  }
 }
 
 template <class T>

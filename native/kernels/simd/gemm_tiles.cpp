@@ -21,14 +21,24 @@ void copy(int64_t n, const T* from, T* to) {
   for (int64_t i = 0; i < n; i++) to[i] = from[i];
 }
 
+// strip[k * rows + i] = from[k * stride + i]. Whole vectors where they fit: what is read beyond
+// `rows` lies in the next row of `from`, what is written there is overwritten by the next row of
+// the strip.
+template <class T>
+void pack_columns(int64_t rows, int64_t depth, const T* from, int64_t stride, T* strip) {
+  int64_t k = 0;
+  if (rows <= lanes<T> && stride >= lanes<T>)
+    for (; k + 1 < depth; k++) store(strip + k * rows, load(from + k * stride));
+  for (; k < depth; k++) copy(rows, from + k * stride, strip + k * rows);
+}
+
 template <class T>
 void pack_strip(int64_t rows, int64_t depth, const T* from, int64_t stride, bool transposed,
                 T* strip) {
-  if (transposed) {
-    for (int64_t k = 0; k < depth; k++) copy(rows, from + k * stride, strip + k * rows);
-  } else {
+  if (transposed)
+    pack_columns(rows, depth, from, stride, strip);
+  else
     transpose(rows, depth, from, stride, strip, rows);
-  }
 }
 
 template <class T>

@@ -35,33 +35,65 @@ PROTEA_INLINE float exp_of(float x) {
 
 PROTEA_INLINE double exp_of(double x) { return ::exp(x); }
 
-// erfc(x) for x >= 0 by a Chebyshev fit, fractional error 1.2e-7 (Press et al., Numerical Recipes).
-PROTEA_INLINE float erfc_of_positive(float x) {
-  float t = 1.0f / (1.0f + 0.5f * x);
-  float p = 0.17087277f;
-  p = p * t - 0.82215223f;
-  p = p * t + 1.48851587f;
-  p = p * t - 1.13520398f;
-  p = p * t + 0.27886807f;
-  p = p * t - 0.18628806f;
-  p = p * t + 0.09678418f;
-  p = p * t + 0.37409196f;
-  p = p * t + 1.00002368f;
-  p = p * t - 1.26551223f;
-  return t * exp_of(p - x * x);
+// 1 - erf(|x|) = poly(t) e^(-x^2), t = 1 / (1 + 0.3275911 |x|), to 1.5e-7 (Abramowitz and Stegun,
+// 7.1.26); `decay` is e^(-x^2), which the density needs too.
+PROTEA_INLINE float erfc_of(float x, float decay) {
+  float t = 1.0f / (1.0f + 0.3275911f * __builtin_fabsf(x));
+  float p = 1.061405429f;
+  p = p * t - 1.453152027f;
+  p = p * t + 1.421413741f;
+  p = p * t - 0.284496736f;
+  p = p * t + 0.254829592f;
+  return p * t * decay;
 }
 
-// The standard normal distribution function, 0.5 erfc(-x / sqrt 2).
-PROTEA_INLINE float normal_cdf(float x) {
-  float tail = 0.5f * erfc_of_positive(__builtin_fabsf(x) * 0.70710678f);
+// The standard normal distribution function, 0.5 erfc(-x / sqrt 2), given e^(-x^2 / 2).
+PROTEA_INLINE float normal_cdf(float x, float decay) {
+  float tail = 0.5f * erfc_of(x * 0.70710678f, decay);
   return x < 0 ? tail : 1.0f - tail;
 }
 
-PROTEA_INLINE double normal_cdf(double x) { return 0.5 * ::erfc(-x * 0.70710678118654752); }
+PROTEA_INLINE double normal_cdf(double x, double) { return 0.5 * ::erfc(-x * 0.70710678118654752); }
 
 template <class T>
-PROTEA_INLINE T normal_pdf(T x) {
-  return T(0.3989422804014327) * exp_of(T(-0.5) * x * x);
+PROTEA_INLINE T normal_decay(T x) {
+  return exp_of(T(-0.5) * x * x);
+}
+
+// ln x for normal x > 0: x = 2^n m, m in [sqrt 1/2, sqrt 2); degree 9 in m - 1 (Cephes logf).
+PROTEA_INLINE float log_of(float x) {
+  union {
+    float f;
+    int32_t i;
+  } bits{x};
+  int32_t n = ((bits.i - 0x3f3504f3) >> 23);
+  bits.i -= n * (1 << 23);
+  float m = bits.f - 1.0f, square = m * m;
+  float p = 7.0376836292e-2f;
+  p = p * m - 1.1514610310e-1f;
+  p = p * m + 1.1676998740e-1f;
+  p = p * m - 1.2420140846e-1f;
+  p = p * m + 1.4249322787e-1f;
+  p = p * m - 1.6668057665e-1f;
+  p = p * m + 2.0000714765e-1f;
+  p = p * m - 2.4999993993e-1f;
+  p = p * m + 3.3333331174e-1f;
+  return static_cast<float>(n) * 0.693147181f + (m - 0.5f * square + m * square * p);
+}
+
+// Sine and cosine of 2 pi turn, turn in [0, 1]: quarter turns by swapping and signs.
+PROTEA_INLINE void sin_cos_of_turn(float turn, float* sine, float* cosine) {
+  float quarter = __builtin_rintf(turn * 4.0f);
+  float r = (turn * 4.0f - quarter) * 1.57079633f, square = r * r;
+  float s = r + r * square *
+                    (-1.6666654611e-1f + square * (8.3321608736e-3f - 1.9515295891e-4f * square));
+  float c =
+      1.0f - 0.5f * square +
+      square * square * (4.166664568e-2f + square * (-1.388731625e-3f + 2.443315711e-5f * square));
+  int32_t q = static_cast<int32_t>(quarter) & 3;
+  float first = q & 1 ? c : s, second = q & 1 ? s : c;
+  *sine = q & 2 ? -first : first;
+  *cosine = (q == 1 || q == 2) ? -second : second;
 }
 
 }  // namespace protea::PROTEA_ISA

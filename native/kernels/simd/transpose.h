@@ -63,7 +63,7 @@ static inline void transpose_floats(int64_t rows, int64_t depth, const float* fr
 #pragma GCC unroll 16
     for (int i = 0; i < 16; i++) {
       float* row = to + (k + i) * to_stride;
-      if constexpr (exact)
+      if (exact && rows < 16)
         _mm512_mask_storeu_ps(row, mask, r[i]);
       else
         _mm512_storeu_ps(row, r[i]);

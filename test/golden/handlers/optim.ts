@@ -202,6 +202,7 @@ export const trainSteps: Handler = async (c) => {
     studentTemperature: params.student_temp,
     centerMomentum: params.center_momentum,
     koleoProto: 0,
+    koleo: 0,
   };
   const method = new Dino(config, student, teacher);
   const learnt = new Map(names.map((name) => [name, student.get(name)!]));
