@@ -1,2 +1,31 @@
+/**
+ * Protea: pretrain DINO-family vision models, and keep every prototype in use.
+ * Training: `Trainer`, `loadConfig`. Diagnosis: `findUnique`, `mlcdReport`. Parts: heads, losses,
+ * regularizers, ops.
+ */
+export * from './bench/index.js';
+export * from './data/index.js';
+export * from './diagnose/index.js';
 export { type ErrorCode, ProteaError } from './error.js';
+export * from './eval/index.js';
+export { SafetensorsFile } from './formats/safetensors.js';
+export * from './lab/index.js';
+export {
+  AdamW,
+  cosine,
+  initialise,
+  isDecayed,
+  layerwiseMultipliers,
+  type Parameters,
+  rampThenConstant,
+  type Schedule,
+  VisionTransformer,
+  type ViTConfig,
+  type ViTSize,
+  vitConfig,
+  vitParameters,
+  vitSizes,
+} from './nn/index.js';
+export * from './ssl/index.js';
 export * from './tensor/index.js';
+export * from './train/index.js';

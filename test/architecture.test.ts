@@ -46,6 +46,7 @@ const layers: Record<string, string[]> = {
     'error',
   ],
   index: [
+    'bench',
     'lab',
     'train',
     'eval',

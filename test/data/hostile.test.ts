@@ -59,10 +59,9 @@ testWith(
 
 testWith('data/hostile', 'damaged shards give their whole samples and warnings', async (t) => {
   const cut = await openData(join(folder, 'truncated_shard.tar'));
-  t.deepEqual(
-    cut.samples.map(({ key }) => key),
-    ['s0.jpg', 's1.jpg', 's2.jpg'],
-  );
+  const keys = cut.samples.map(({ key }) => key);
+  t.deepEqual(keys.slice(0, 3), ['s0.jpg', 's1.jpg', 's2.jpg']);
+  for (const sample of cut.samples) t.true((await sample.load()).width > 0, sample.key);
   t.true(cut.warnings.some((line) => line.includes('truncated_shard.tar')));
   const unsafe = await openData(join(folder, 'unsafe_names_shard.tar'));
   t.deepEqual(
