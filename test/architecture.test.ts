@@ -4,62 +4,26 @@ import { dirname, join, relative } from 'node:path';
 import test from 'ava';
 import { packageRoot } from '../lib/native.js';
 
+const base = ['tensor', 'native', 'error'];
+const parts = ['eval', 'diagnose', 'report', 'ssl', 'nn', 'data', 'formats', ...base];
+
 /** Each folder or file of lib/ and what it may import besides itself. */
 const layers: Record<string, string[]> = {
   error: [],
   native: ['error'],
   tensor: ['native', 'error'],
-  formats: ['tensor', 'native', 'error'],
-  nn: ['tensor', 'native', 'error'],
-  data: ['tensor', 'native', 'error'],
-  ssl: ['nn', 'tensor', 'native', 'error'],
-  diagnose: ['formats', 'tensor', 'native', 'error'],
-  eval: ['nn', 'data', 'formats', 'tensor', 'native', 'error'],
+  formats: base,
+  nn: base,
+  data: base,
+  ssl: ['nn', ...base],
+  diagnose: ['formats', ...base],
+  eval: ['nn', 'data', 'formats', ...base],
   report: ['error'],
-  bench: ['ssl', 'nn', 'tensor', 'native', 'error'],
-  lab: ['diagnose', 'report', 'ssl', 'nn', 'tensor', 'native', 'error'],
-  train: [
-    'eval',
-    'diagnose',
-    'report',
-    'ssl',
-    'nn',
-    'data',
-    'formats',
-    'tensor',
-    'native',
-    'error',
-  ],
-  cli: [
-    'bench',
-    'lab',
-    'train',
-    'eval',
-    'diagnose',
-    'report',
-    'ssl',
-    'nn',
-    'data',
-    'formats',
-    'tensor',
-    'native',
-    'error',
-  ],
-  index: [
-    'bench',
-    'lab',
-    'train',
-    'eval',
-    'diagnose',
-    'report',
-    'ssl',
-    'nn',
-    'data',
-    'formats',
-    'tensor',
-    'native',
-    'error',
-  ],
+  bench: ['ssl', 'nn', ...base],
+  lab: ['diagnose', 'report', 'ssl', 'nn', ...base],
+  train: ['eval', 'diagnose', 'report', 'ssl', 'nn', 'data', 'formats', ...base],
+  cli: ['bench', 'lab', 'train', ...parts],
+  index: ['bench', 'lab', 'train', ...parts],
 };
 
 /** Each folder of native/ and what it may include besides itself. */

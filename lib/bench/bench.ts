@@ -9,7 +9,7 @@ export interface BenchLine {
   impl: 'protea' | 'torch';
   ms_median: number;
   ms_min: number;
-  /** Growth of the peak memory during a call, results included. */
+  /** Growth of the peak memory during a call, results and working memory included. */
   bytes_peak: number;
   /** Torch over protea by the medians; on protea's line, with a peer. */
   ratio?: number;
@@ -26,7 +26,8 @@ async function ours(call: ReturnType<Case['prepare']>): Promise<Timing> {
   await value.read();
   const ms = performance.now() - begin;
   value.dispose();
-  return { ms, bytes: native((addon) => addon.memory()).peakBytes - before };
+  const { peakBytes, scratchBytes } = native((addon) => addon.memory());
+  return { ms, bytes: peakBytes - before + scratchBytes };
 }
 
 const line = (of: Case, impl: BenchLine['impl'], timings: readonly Timing[]): BenchLine => ({

@@ -1,11 +1,9 @@
-import { existsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Command } from 'commander';
 import { findUnique, reportOf, type UniqueReport, verdict } from '../diagnose/index.js';
 import { invalid, ProteaError } from '../error.js';
 import { SafetensorsFile, valuesOf } from '../formats/safetensors.js';
 import { tensor, type UniqueRule } from '../tensor/index.js';
-import { newestCheckpoint } from '../train/index.js';
+import { checkpointPath } from './checkpoint-path.js';
 import { exitCode, type Output, run } from './output.js';
 
 interface DiagnoseFlags {
@@ -25,17 +23,6 @@ interface HeadReport extends UniqueReport {
 
 /** Names under which heads keep their prototypes. */
 const prototypeNames = /(^|\.)(last_layer\.weight_v|last_layer2\.weight_v|prototypes(\.weight)?)$/;
-
-async function fileOf(path: string): Promise<string> {
-  if (!existsSync(path))
-    throw new ProteaError('ERR_PROTEA_DATA', `${path}: no such file or folder`);
-  if (!statSync(path).isDirectory()) return path;
-  const folder = existsSync(join(path, 'checkpoints')) ? join(path, 'checkpoints') : path;
-  const found = await newestCheckpoint(folder, () => undefined);
-  if (!found) throw new ProteaError('ERR_PROTEA_DATA', `${path} holds no checkpoint`);
-  for (const value of found.tensors.values()) value.dispose();
-  return found.path;
-}
 
 function namesIn(file: SafetensorsFile, asked: string | undefined): string[] {
   const found = file.names.filter((name) =>
@@ -73,7 +60,8 @@ async function diagnose(path: string, flags: DiagnoseFlags, out: Output): Promis
   if (flags.rule !== 'greedy' && flags.rule !== 'components')
     throw invalid('rule', 'greedy or components', flags.rule);
   const options = { epsilon: Number(flags.epsilon), rule: flags.rule as UniqueRule };
-  const file = await SafetensorsFile.open(await fileOf(path));
+  const warn = (message: string) => out.say(`warning: ${message}`);
+  const file = await SafetensorsFile.open(await checkpointPath(path, warn));
   try {
     const heads: HeadReport[] = [];
     for (const name of namesIn(file, flags.tensor))

@@ -1,9 +1,9 @@
-import { existsSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { openData } from '../data/index.js';
 import { ProteaError } from '../error.js';
 import { type KnnReport, knnOf, knnOfPixels, knnSplit } from '../eval/index.js';
-import { freshMethod, newestCheckpoint, readCheckpoint, restoredMethod } from '../train/index.js';
+import { freshMethod, readCheckpoint, restoredMethod } from '../train/index.js';
+import { checkpointPath } from './checkpoint-path.js';
 import { exitCode, type Output, run } from './output.js';
 
 interface KnnFlags {
@@ -17,19 +17,9 @@ interface KnnFlags {
   json?: boolean;
 }
 
-/** A checkpoint file, or the newest of a run's folder. */
-async function openCheckpoint(path: string, out: Output) {
-  if (!existsSync(path))
-    throw new ProteaError('ERR_PROTEA_DATA', `${path}: no such file or folder`);
-  if (!statSync(path).isDirectory()) return readCheckpoint(path);
-  const folder = existsSync(`${path}/checkpoints`) ? `${path}/checkpoints` : path;
-  const found = await newestCheckpoint(folder, (message) => out.say(`warning: ${message}`));
-  if (found) return found;
-  throw new ProteaError('ERR_PROTEA_DATA', `${path} holds no checkpoint`);
-}
-
 async function knn(flags: KnnFlags, out: Output): Promise<number> {
-  const checkpoint = await openCheckpoint(flags.checkpoint, out);
+  const warn = (message: string) => out.say(`warning: ${message}`);
+  const checkpoint = await readCheckpoint(await checkpointPath(flags.checkpoint, warn));
   const { config } = checkpoint.meta;
   const train = await openData(flags.data ?? config.data.source, {
     labels: flags.labels ?? (flags.data ? undefined : (config.data.labels ?? undefined)),
