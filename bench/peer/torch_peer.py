@@ -1,9 +1,11 @@
 """The same work in PyTorch, for `protea bench --peer torch`.
 
-Reads JSON lines: {"case": name, "shape": {...}} prepares, {"run": true} times one call. Answers each
-with one JSON line: {"ready": true, "torch": version} or {"ms": x, "bytes": growth of the peak}.
+Reads JSON lines: {"case": name, "shape": {...}} prepares, {"run": true} times one call, {"memory":
+true} measures by how much one call raises the peak. Answers each with one JSON line.
 """
+import gc
 import json
+import os
 import sys
 import time
 
@@ -183,17 +185,27 @@ def status(field):
 
 
 def timed(call):
+    begin = time.perf_counter()
+    call()
+    return {"ms": 1e3 * (time.perf_counter() - begin)}
+
+
+def growth(call):
+    """How far the peak of the process rises above what it holds before the call."""
+    gc.collect()
     try:
         with open("/proc/self/clear_refs", "w") as reset:
             reset.write("5")
     except OSError:
-        pass
-    before, begin = status("VmRSS"), time.perf_counter()
+        return {"bytes": 0}
+    before = status("VmRSS")
     call()
-    return {"ms": 1e3 * (time.perf_counter() - begin), "bytes": max(0, status("VmHWM") - before)}
+    return {"bytes": max(0, status("VmHWM") - before)}
 
 
 def main():
+    # Some builds start with one thread.
+    torch.set_num_threads(int(os.environ.get("PROTEA_THREADS", os.cpu_count())))
     call = None
     for line in sys.stdin:
         request = json.loads(line)
@@ -202,7 +214,7 @@ def main():
             call = CASES[request["case"]](request["shape"])
             answer = {"ready": True, "torch": torch.__version__, "threads": torch.get_num_threads()}
         else:
-            answer = timed(call)
+            answer = growth(call) if request.get("memory") else timed(call)
         print(json.dumps(answer), flush=True)
 
 

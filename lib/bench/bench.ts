@@ -1,6 +1,13 @@
+import { setTimeout } from 'node:timers/promises';
 import { native } from '../native.js';
 import { type Case, cases } from './cases.js';
-import type { Timing, TorchPeer } from './peer.js';
+import { type TorchPeer, torchMemory } from './peer.js';
+
+interface Timing {
+  ms: number;
+  /** Growth of the peak memory during the call. */
+  bytes: number;
+}
 
 export interface BenchLine {
   op: string;
@@ -41,19 +48,29 @@ const line = (of: Case, impl: BenchLine['impl'], timings: readonly Timing[]): Be
 });
 
 const warmUp = 2;
+/** Milliseconds before a side's turn: the threads of the other one spin for a while before they sleep. */
+const pause = 40;
 
-/** Times one case, call by call in turn with the peer, after two calls of each that do not count. */
+/** The second of two calls: the first one wakes the threads and the clock. */
+async function turn<Result>(call: () => Promise<Result>): Promise<Result> {
+  await setTimeout(pause);
+  await call();
+  return call();
+}
+
+/** Times one case in turn with the peer, after some turns of each that do not count. */
 async function time(of: Case, rounds: number, peer: TorchPeer | undefined): Promise<BenchLine[]> {
-  const known = peer && !of.op.includes(' ');
+  const known = peer && !of.op.includes(' ') ? peer : undefined;
   const call = of.prepare();
-  if (known) await peer.prepare(of.op, of.shape);
+  const bytes = known ? await torchMemory(of.op, of.shape) : 0;
+  await known?.prepare(of.op, of.shape);
   const [mine, theirs]: [Timing[], Timing[]] = [[], []];
   for (let round = 0; round < rounds + warmUp; round++) {
-    const own = await ours(call);
-    const other = known ? await peer.run() : undefined;
+    const own = await turn(() => ours(call));
+    const other = known && (await turn(() => known.run()));
     if (round < warmUp) continue;
     mine.push(own);
-    if (other) theirs.push(other);
+    if (other !== undefined) theirs.push({ ms: other, bytes });
   }
   const own = line(of, 'protea', mine);
   if (!theirs.length) return [own];

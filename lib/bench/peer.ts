@@ -6,12 +6,6 @@ import { createInterface, type Interface } from 'node:readline';
 import { ProteaError } from '../error.js';
 import { packageRoot } from '../native.js';
 
-export interface Timing {
-  ms: number;
-  /** Growth of the peak memory during the call. */
-  bytes: number;
-}
-
 /**
  * The environment in which PyTorch on Debian is fastest: one pool of threads instead of two that
  * fight, and no page faults for every tensor.
@@ -27,6 +21,20 @@ function tuned(): NodeJS.ProcessEnv {
   };
 }
 
+/**
+ * Bytes by which a first call raises the peak of a fresh process: with memory given back to the system,
+ * unlike in the environment that is fastest.
+ */
+export async function torchMemory(op: string, shape: Record<string, number>): Promise<number> {
+  const peer = await TorchPeer.start({ ...process.env });
+  try {
+    await peer.prepare(op, shape);
+    return await peer.memory();
+  } finally {
+    peer.stop();
+  }
+}
+
 /** A Python process that does the same work with PyTorch, one call at a time. */
 export class TorchPeer {
   private constructor(
@@ -35,10 +43,10 @@ export class TorchPeer {
   ) {}
 
   /** @throws ERR_PROTEA_BACKEND_UNAVAILABLE when no Python with PyTorch is found */
-  static async start(): Promise<TorchPeer> {
+  static async start(env: NodeJS.ProcessEnv = tuned()): Promise<TorchPeer> {
     const python = process.env.PROTEA_PYTHON ?? 'python3';
     const script = join(packageRoot(), 'bench', 'peer', 'torch_peer.py');
-    const child = spawn(python, [script], { env: tuned(), stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn(python, [script], { env, stdio: ['pipe', 'pipe', 'pipe'] });
     const peer = new TorchPeer(child, createInterface(child.stdout));
     let errors = '';
     child.stderr.on('data', (chunk: Buffer) => {
@@ -68,9 +76,13 @@ export class TorchPeer {
     await this.ask({ case: op, shape });
   }
 
-  async run(): Promise<Timing> {
-    const { ms, bytes } = await this.ask({ run: true });
-    return { ms: ms!, bytes: bytes! };
+  /** Milliseconds of one call. */
+  async run(): Promise<number> {
+    return (await this.ask({ run: true })).ms!;
+  }
+
+  async memory(): Promise<number> {
+    return (await this.ask({ memory: true })).bytes!;
   }
 
   stop(): void {

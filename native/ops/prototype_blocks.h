@@ -16,7 +16,7 @@ namespace protea {
 // K prototypes in blocks of `size`, the last one shorter; consecutive blocks form at most
 // max_pieces pieces, each the work of one thread with its own sums. Depends on K alone.
 struct PrototypeBlocks {
-  static constexpr int64_t max_pieces = 16, smallest = 64, largest = 512;
+  static constexpr int64_t max_pieces = 16, smallest = 64, largest = 256;
 
   int64_t K, size, count, per_piece, pieces;
 

@@ -59,6 +59,10 @@ static inline void transpose_floats(int64_t rows, int64_t depth, const float* fr
 #pragma GCC unroll 16
     for (int i = 0; i < 16; i++)
       r[i] = i < rows ? _mm512_loadu_ps(from + i * from_stride + k) : _mm512_setzero_ps();
+      // The rows that come next mostly lie below these: fetching them now hides the way to memory.
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i++)
+      _mm_prefetch(reinterpret_cast<const char*>(from + (i + 64) * from_stride + k), _MM_HINT_T1);
     transpose_16(r);
 #pragma GCC unroll 16
     for (int i = 0; i < 16; i++) {
