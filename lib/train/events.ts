@@ -1,6 +1,7 @@
 import type { MlcdReport, UniqueReport } from '../diagnose/index.js';
 import type { KnnReport } from '../eval/index.js';
 
+/** Losses and gradient norm are means, and the largest, since the step event before. */
 export interface StepEvent {
   event: 'step';
   step: number;

@@ -8,11 +8,12 @@ import { Clock } from './clock.js';
 import { lasting, type TrainConfig } from './config.js';
 import type { DiagnosisEvent, EndEvent, StepEvent, TrainEvent } from './events.js';
 import { type Inspection, inspect } from './inspect.js';
+import { diagnosisMetrics, stepMetrics } from './metric-lines.js';
 import { freshMethod, restoredMethod } from './model.js';
 import { type OpenRunOptions, RunFolder } from './run-folder.js';
 import { writeTrainReport } from './run-report.js';
 import { type Schedules, schedulesOf } from './schedules.js';
-import { type StepResult, TrainingStep } from './training-step.js';
+import { meanResult, type StepResult, TrainingStep } from './training-step.js';
 
 /** Steps in a row with a loss that is not finite before the run stops. */
 const maxNonFinite = 2;
@@ -33,6 +34,8 @@ export class Trainer {
   private nonFinite: number;
   private newest: string;
   private last: StepResult | undefined;
+  /** Results since the last step event. */
+  private window: StepResult[] = [];
   private readonly clock = new Clock();
 
   private constructor(
@@ -108,6 +111,7 @@ export class Trainer {
       const step = this.done;
       const batch = await this.clock.wait(this.loader.batch(step, this.steps - 1));
       this.last = await this.training.run(step, batch);
+      this.window.push(this.last);
       this.done = step + 1;
       this.clock.add(this.config.optim.batch);
       yield* this.heldWarnings();
@@ -161,25 +165,14 @@ export class Trainer {
       step: this.done,
       steps: this.steps,
       epoch: step / this.loader.stepsPerEpoch,
-      ...this.last!,
+      ...meanResult(this.window.splice(0)),
       lr: this.schedules.lr(step),
       weightDecay: this.schedules.weightDecay(step),
       momentum: this.schedules.momentum(step),
       teacherTemperature: this.schedules.teacherTemperature(step),
       ...this.clock.lap(),
     };
-    await this.folder.appendMetrics({
-      _step: this.done,
-      _timestamp: Date.now() / 1000,
-      'train/loss': event.loss,
-      'train/dino': event.dino,
-      'train/koleo_proto': event.koleoProto,
-      'train/koleo': event.koleo,
-      'train/lr': event.lr,
-      'train/gradient_norm': event.gradientNorm,
-      'sys/img_per_s': event.imagesPerSecond,
-      'sys/data_wait': event.dataWait,
-    });
+    await this.folder.appendMetrics(stepMetrics(event));
     return event;
   }
 
@@ -198,16 +191,7 @@ export class Trainer {
   private async diagnose(): Promise<DiagnosisEvent> {
     const { teacher, studentUnique, mlcd } = await this.inspection();
     const dino = this.last?.dino ?? Number.NaN;
-    await this.folder.appendMetrics({
-      _step: this.done,
-      _timestamp: Date.now() / 1000,
-      'diag/unique_teacher': teacher.unique,
-      'diag/unique_student': studentUnique,
-      'diag/mlcd_entropy': mlcd?.all.entropy ?? null,
-      'diag/mlcd_entropy_unique': mlcd?.unique.entropy ?? null,
-      'diag/dino': dino,
-    });
-    return {
+    const event: DiagnosisEvent = {
       event: 'diagnosis',
       step: this.done,
       prototypes: { ...teacher, of: 'teacher' },
@@ -217,6 +201,8 @@ export class Trainer {
       verdict: verdict(teacher),
       uniformCollapse: uniformCollapse(dino, this.config.head.prototypes),
     };
+    await this.folder.appendMetrics(diagnosisMetrics(event));
+    return event;
   }
 
   private isCheckpointed(): boolean {

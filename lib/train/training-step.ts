@@ -18,6 +18,23 @@ export interface StepResult {
   gradientNorm: number;
 }
 
+/** The mean of each number over some steps; of the gradient norm the largest. */
+export function meanResult(results: readonly StepResult[]): StepResult {
+  const mean = (value: (result: StepResult) => number | null) => {
+    const values = results.map(value);
+    return values.every((v) => v !== null)
+      ? values.reduce((a, b) => a + b, 0) / values.length
+      : null;
+  };
+  return {
+    loss: mean((r) => r.loss)!,
+    dino: mean((r) => r.dino)!,
+    koleoProto: mean((r) => r.koleoProto),
+    koleo: mean((r) => r.koleo),
+    gradientNorm: Math.max(...results.map((r) => r.gradientNorm)),
+  };
+}
+
 /** Crops as the method wants them. */
 function cropsOf({ groups }: Batch, images: number): CropBatch {
   const [global, local] = groups.map(({ values, shape }) => tensor(values, shape));
