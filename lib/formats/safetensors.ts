@@ -205,14 +205,23 @@ export function valuesOf({
   );
 }
 
-/**
- * The bytes of a safetensors file. Tensors are laid out by falling alignment, then by name, and the
- * header is padded to a multiple of 8, so equal contents give equal bytes.
- */
-export function encodeSafetensors(
-  tensors: ReadonlyMap<string, SafetensorsTensor>,
-  metadata: Record<string, string> = {},
-): Uint8Array {
+/** What a file says of a tensor, without its bytes. */
+export type SafetensorsShape = Pick<SafetensorsTensor, 'dtype' | 'shape'>;
+
+interface Layout {
+  /** Tensors in the order of the file: by falling alignment, then by name. */
+  names: string[];
+  /** The length and the header, padded to a multiple of 8. */
+  head: Uint8Array;
+}
+
+const bytesOf = ({ dtype, shape }: SafetensorsShape) =>
+  sizes[dtype] * shape.reduce((a, b) => a * b, 1);
+
+function layoutOf(
+  tensors: ReadonlyMap<string, SafetensorsShape>,
+  metadata: Record<string, string>,
+): Layout {
   const names = [...tensors.keys()].sort((a, b) => {
     const order = sizes[tensors.get(b)!.dtype] - sizes[tensors.get(a)!.dtype];
     return order || (a < b ? -1 : 1);
@@ -221,20 +230,44 @@ export function encodeSafetensors(
   if (Object.keys(metadata).length) header.__metadata__ = metadata;
   let position = 0;
   for (const name of names) {
-    const { dtype, shape, data } = tensors.get(name)!;
-    header[name] = { dtype, shape, data_offsets: [position, position + data.byteLength] };
-    position += data.byteLength;
+    const { dtype, shape } = tensors.get(name)!;
+    const end = position + bytesOf(tensors.get(name)!);
+    header[name] = { dtype, shape, data_offsets: [position, end] };
+    position = end;
   }
   const json = new TextEncoder().encode(JSON.stringify(header));
   const padded = Math.ceil(json.length / 8) * 8;
-  const bytes = new Uint8Array(8 + padded + position).fill(0x20, 8, 8 + padded);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(padded), true);
-  bytes.set(json, 8);
-  let at = 8 + padded;
-  for (const name of names) {
-    const { data } = tensors.get(name)!;
-    bytes.set(data, at);
-    at += data.byteLength;
+  const head = new Uint8Array(8 + padded).fill(0x20, 8);
+  new DataView(head.buffer).setBigUint64(0, BigInt(padded), true);
+  head.set(json, 8);
+  return { names, head };
+}
+
+/**
+ * The bytes of a safetensors file, piece by piece: each tensor is fetched when its turn comes, so a
+ * large file needs no large buffer. Equal contents give equal bytes.
+ */
+export async function* safetensorsChunks(
+  tensors: ReadonlyMap<string, SafetensorsShape & { fetch(): Promise<Uint8Array> }>,
+  metadata: Record<string, string> = {},
+): AsyncGenerator<Uint8Array> {
+  const { names, head } = layoutOf(tensors, metadata);
+  yield head;
+  for (const name of names) yield await tensors.get(name)!.fetch();
+}
+
+/** The bytes of a small safetensors file at once. */
+export function encodeSafetensors(
+  tensors: ReadonlyMap<string, SafetensorsTensor>,
+  metadata: Record<string, string> = {},
+): Uint8Array {
+  const { names, head } = layoutOf(tensors, metadata);
+  const parts = [head, ...names.map((name) => tensors.get(name)!.data)];
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.byteLength;
   }
   return bytes;
 }

@@ -1,12 +1,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ProteaError } from '../error.js';
-import {
-  encodeSafetensors,
-  SafetensorsFile,
-  type SafetensorsTensor,
-  valuesOf,
-} from '../formats/safetensors.js';
+import { SafetensorsFile, safetensorsChunks, valuesOf } from '../formats/safetensors.js';
 import { type Tensor, tensor } from '../tensor/index.js';
 import type { LastingConfig } from './config.js';
 import { sweepTemporary, writeAtomic } from './files.js';
@@ -38,11 +33,15 @@ async function listed(folder: string): Promise<string[]> {
   return names.sort((a, b) => stepOf(b) - stepOf(a));
 }
 
-async function encoded(value: Tensor): Promise<SafetensorsTensor> {
-  const data = await value.read();
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  return { dtype: value.dtype === 'f64' ? 'F64' : 'F32', shape: value.shape, data: bytes };
-}
+/** A tensor that is read when it is written. */
+const fetched = (value: Tensor) => ({
+  dtype: value.dtype === 'f64' ? ('F64' as const) : ('F32' as const),
+  shape: value.shape,
+  fetch: async () => {
+    const data = await value.read();
+    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  },
+});
 
 /**
  * Writes a checkpoint and removes all but the newest `keep`. Its bytes depend on the state alone: no
@@ -54,11 +53,9 @@ export async function writeCheckpoint(
   meta: CheckpointMeta,
   keep: number,
 ): Promise<string> {
-  const named = await Promise.all(
-    [...tensors].map(async ([name, value]) => [name, await encoded(value)] as const),
-  );
+  const named = new Map([...tensors].map(([name, value]) => [name, fetched(value)]));
   const path = join(folder, fileName(meta.step));
-  await writeAtomic(path, encodeSafetensors(new Map(named), { protea: JSON.stringify(meta) }));
+  await writeAtomic(path, safetensorsChunks(named, { protea: JSON.stringify(meta) }));
   for (const name of (await listed(folder)).slice(keep)) await rm(join(folder, name));
   return path;
 }

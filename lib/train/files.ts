@@ -14,11 +14,16 @@ async function flushFolder(folder: string): Promise<void> {
 }
 
 /** Writes a file so that a crash at any moment leaves the old one or the new one. */
-export async function writeAtomic(path: string, content: Uint8Array | string): Promise<void> {
+export async function writeAtomic(
+  path: string,
+  content: Uint8Array | string | AsyncIterable<Uint8Array>,
+): Promise<void> {
   const beside = join(dirname(path), `${basename(path)}.tmp-${process.pid}`);
   const handle = await open(beside, 'w');
   try {
-    await handle.writeFile(content);
+    if (typeof content === 'string' || content instanceof Uint8Array)
+      await handle.writeFile(content);
+    else for await (const chunk of content) await handle.writeFile(chunk);
     await handle.sync();
   } finally {
     await handle.close();
