@@ -93,7 +93,7 @@ export class Experiment {
     return {
       z: this.teacher.bottleneck(views),
       prototypes: this.teacher.prototypes(),
-      bias: this.centering.bias(temperature),
+      bias: this.centering.bias({ temperature }),
       temperature,
       views: 2,
     };
@@ -121,7 +121,7 @@ export class Experiment {
         clip: 0,
         momentum: cosine({ base: momentum, final: 1, total })(step),
       });
-      this.centering.update(teacher.z, teacher.prototypes);
+      this.centering.update({ ...teacher, bias: undefined });
       return dino;
     });
   }

@@ -47,7 +47,7 @@ async function marginalOf(method: Dino, options: InspectOptions): Promise<Float6
         return prototypeMarginal({
           z: method.teacher.encode([images]).z,
           prototypes: method.teacher.head.prototypes(),
-          bias: method.centering.bias(temperature),
+          bias: method.centering.bias({ temperature }),
           temperature,
         });
       }),

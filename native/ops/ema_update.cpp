@@ -4,8 +4,8 @@
 //   changes target; no gradient
 #include <cmath>
 
-#include "../core/op.h"
 #include "../core/parallel.h"
+#include "guard.h"
 
 namespace protea {
 
@@ -18,6 +18,7 @@ Outputs ema_update_infer(std::span<const Tensor> in, const Attrs& attrs) {
   double momentum = attrs.number("momentum");
   check(momentum >= 0 && momentum <= 1, Code::Unsupported,
         "[ema_update] momentum must be in [0, 1], got ", momentum);
+  check_guard("[ema_update]", in[2], in[0].dtype);
   Outputs outputs{{{Shape{}, Dtype::I32}}};
   outputs.mutates = {0};
   return outputs;
@@ -28,7 +29,7 @@ namespace {
 void forward(const Run& run) {
   const Array &target = run.in[0], &source = run.in[1], &guard = run.in[2];
   with_floating(target.dtype, [&]<class T>() {
-    bool apply = !guard || std::isfinite(*guard.as<T>());
+    bool apply = lets_through<T>(guard);
     *run.out[0].as<int32_t>() = apply;
     if (!apply) return;
     T momentum = static_cast<T>(run.attrs.number("momentum"));

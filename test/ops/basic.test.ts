@@ -1,5 +1,5 @@
 import test from 'ava';
-import { call, zeros } from '../../lib/tensor/index.js';
+import { backward, call, dot, log, tensor, watch, zeros } from '../../lib/tensor/index.js';
 import { checkOp, pseudo } from '../support/check-op.js';
 
 const a = { shape: [3, 4], values: pseudo(12, 1) };
@@ -39,4 +39,17 @@ test('add_noise is normal, keyed, and passes its gradient on', async (t) => {
   const square = x.reduce((s, v) => s + v * v, 0) / n;
   const fourth = x.reduce((s, v) => s + v ** 4, 0) / n;
   t.true(Math.abs(mean) < 0.02 && Math.abs(square - 1) < 0.03 && Math.abs(fourth - 3) < 0.2);
+});
+
+test('log, and x log x at 0', async (t) => {
+  await checkOp(t, {
+    op: 'log',
+    inputs: [{ shape: [5], values: [0.01, 0.3, 1, 2, 50] }],
+    reference: ([x]) => [x!.map(Math.log)],
+    tolerance: 1e-5,
+  });
+  const p = watch(tensor([0, 1], [2]));
+  const [gradient] = backward(dot(p, log(p)), [p]);
+  t.true(Array.from(await gradient!.read()).every(Number.isFinite));
+  t.throws(() => log(tensor(Int32Array.of(1), [1])), { message: /f32 or f64/ });
 });

@@ -11,6 +11,17 @@ export function dinoPairs(views: number, teacherViews: number, images: number): 
   );
 }
 
+/**
+ * What each pair of views counts in DINOv2: as in DINO, but divided by 2 + 2 local views pairs (by 3
+ * without local crops), so that the two global pairs weigh as much as any other.
+ */
+export function dinov2Pairs(localViews: number, images: number): number[] {
+  const terms = 2 + Math.max(2 * localViews, 1);
+  return Array.from({ length: (2 + localViews) * 2 }, (_, i) =>
+    Math.floor(i / 2) === i % 2 ? 0 : 1 / (terms * images),
+  );
+}
+
 /** The DINO loss (Caron et al. 2021, eq. 3): mean cross-entropy over pairs of different views. */
 export function dinoLoss(student: PrototypeRows, teacher: PrototypeRows): Tensor {
   const images = teacher.z.shape[0]! / teacher.views;

@@ -132,12 +132,15 @@ export class Dino {
       {
         z: teacherZ,
         prototypes: teacherPrototypes,
-        bias: this.centering.bias(teacherTemperature),
+        bias: this.centering.bias({ temperature: teacherTemperature }),
         temperature: teacherTemperature,
         views: batch.globalViews,
       },
     );
-    this.centering.update(teacherZ, teacherPrototypes, dino);
+    this.centering.update(
+      { z: teacherZ, prototypes: teacherPrototypes, temperature: teacherTemperature },
+      dino,
+    );
     return this.regularised(dino, features[0]!, batch);
   }
 

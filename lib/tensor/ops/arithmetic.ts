@@ -13,6 +13,9 @@ export const add = (a: Tensor, b: Tensor): Tensor => weightedSum([a, b], [1, 1])
 /** Σ_i a_i b_i, a scalar. */
 export const dot = (a: Tensor, b: Tensor): Tensor => call('dot', [a, b])[0]!;
 
+/** log x, where x is at least the smallest normal number: x log x is 0 at 0, and so is its gradient. */
+export const log = (x: Tensor): Tensor => call('log', [x])[0]!;
+
 /** The mean over the rows of x (B, D): (D). */
 export const meanRows = (x: Tensor): Tensor => call('mean_rows', [x])[0]!;
 

@@ -1,5 +1,6 @@
 export * from './arithmetic.js';
 export * from './layers.js';
+export * from './mixture.js';
 export * from './optimiser.js';
 export * from './prototypes.js';
 export * from './tokens.js';

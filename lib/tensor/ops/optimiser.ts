@@ -54,3 +54,15 @@ export const emaUpdate = (
   momentum: number,
   guard?: Tensor,
 ): Tensor => call('ema_update', [target, source, guard], { momentum })[0]!;
+
+/**
+ * log c <- log(momentum c + (1 - momentum) m) in place, unless `guard` is not finite. With `ofLogs`
+ * the mean is taken of the logarithms: log c <- momentum log c + (1 - momentum) log m.
+ */
+export const logEmaUpdate = (
+  logCenter: Tensor,
+  logMean: Tensor,
+  { momentum, ofLogs = false }: { momentum: number; ofLogs?: boolean },
+  guard?: Tensor,
+): Tensor =>
+  call('log_ema_update', [logCenter, logMean, guard], { momentum, of_logs: Number(ofLogs) })[0]!;

@@ -57,17 +57,48 @@ export function prototypeCrossEntropy(options: PrototypeCrossEntropyOptions): Te
   })[0]!;
 }
 
+type Logits = Omit<PrototypeRows, 'views'>;
+
 /**
  * The marginal latent class distribution: mean over rows of softmax(z prototypesᵀ / temperature +
  * bias): (K). No gradient.
  */
-export const prototypeMarginal = ({
-  z,
-  prototypes,
-  bias,
-  temperature,
-}: Omit<PrototypeRows, 'views'>): Tensor =>
-  unrecorded(() => call('prototype_marginal', [z, prototypes, bias], { temperature }))[0]!;
+export const prototypeMarginal = ({ z, prototypes, bias, temperature }: Logits): Tensor =>
+  unrecorded(() => call('prototype_marginal', [z, prototypes, bias], { temperature, log: 0 }))[0]!;
+
+/** The logarithm of `prototypeMarginal`, finite where the marginal itself is too small a number. */
+export const prototypeLogMarginal = ({ z, prototypes, bias, temperature }: Logits): Tensor =>
+  unrecorded(() => call('prototype_marginal', [z, prototypes, bias], { temperature, log: 1 }))[0]!;
+
+export interface SinkhornOptions {
+  /** Turns over columns and rows. @default 3 */
+  iterations?: number;
+  /** Starts from rows that sum to 1, as MSN does, instead of from e^logits. @default false */
+  fromProbabilities?: boolean;
+}
+
+/**
+ * Sinkhorn-Knopp as a bias (K): softmax(z prototypesᵀ / temperature + bias) are the balanced
+ * assignments of the rows. A bias of the head itself cancels out. No gradient.
+ */
+export const prototypeSinkhorn = (
+  { z, prototypes, temperature }: Omit<Logits, 'bias'>,
+  { iterations = 3, fromProbabilities = false }: SinkhornOptions = {},
+): Tensor =>
+  unrecorded(() =>
+    call('prototype_sinkhorn', [z, prototypes], {
+      temperature,
+      iterations,
+      from_probabilities: Number(fromProbabilities),
+    }),
+  )[0]!;
+
+/**
+ * log C_P(||w_k|| / temperature) - log C_P(0) of prototypes w (K, P): (K), what von Mises-Fisher
+ * logits add to w_k · z / temperature.
+ */
+export const vmfLogNormalizer = (prototypes: Tensor, temperature: number): Tensor =>
+  call('vmf_log_normalizer', [prototypes], { temperature })[0]!;
 
 export interface KoleoOptions {
   /** Added to the distance inside the logarithm. @default 1e-8 */

@@ -1,12 +1,17 @@
 // Op name of index.json -> the code that computes its outputs and gradients. One file per group.
 import type { Handler } from '../case.js';
 import * as diagnosis from './diagnosis.js';
+import * as gmm from './gmm.js';
 import * as heads from './heads.js';
+import * as ibot from './ibot.js';
 import * as images from './images.js';
 import * as layers from './layers.js';
 import * as losses from './losses.js';
+import * as msn from './msn.js';
 import * as optim from './optim.js';
+import * as targets from './targets.js';
 import * as vit from './vit.js';
+import * as vmf from './vmf.js';
 
 export const handlers: Record<string, Handler> = {
   linear: layers.linear,
@@ -30,6 +35,19 @@ export const handlers: Record<string, Handler> = {
   koleo: losses.koleo,
   koleo_proto: losses.koleoProto,
   dino_loss: losses.dino,
+  sinkhorn: targets.sinkhorn,
+  prob_centering: targets.probCentering,
+  me_max: targets.meMax,
+  msn_loss: msn.msn,
+  dinov2_dino_loss_softmax: targets.dinov2Softmax,
+  dinov2_dino_loss_sinkhorn: targets.dinov2Sinkhorn,
+  dinov2_dino_total: ibot.dinov2Total,
+  ibot_patch_loss: ibot.patchFull,
+  ibot_patch_loss_masked: ibot.patchMasked,
+  ibot_official: ibot.ibotOfficial,
+  gmm_online: gmm.gmm,
+  vmf_log_normalizer: vmf.logNormalizer,
+  vmf_logits: vmf.logits,
   adamw: optim.adamw,
   ema: optim.ema,
   schedule: optim.schedule,

@@ -3,9 +3,7 @@ import { dinoLoss, LogitCentering } from '../../../lib/ssl/index.js';
 import {
   backward,
   koleo as koleoOp,
-  linear,
   scope,
-  softmax,
   type Tensor,
   tensor,
   watch,
@@ -13,6 +11,7 @@ import {
 } from '../../../lib/tensor/index.js';
 import type { GoldenCase, Handler } from '../case.js';
 import { Graph } from '../graph.js';
+import { identity, probabilities, rowsOfStep } from '../logits.js';
 
 export const koleo: Handler = (c) =>
   new Graph(c).run((x) => {
@@ -27,19 +26,6 @@ export const koleoProto: Handler = (c) =>
     return { 'out.loss': loss, 'out.nn': nearest };
   }, 'out.loss');
 
-/** The rows of one step of a (steps, rows, K) input. */
-function rowsOfStep(c: GoldenCase, name: string, step: number): Tensor {
-  const { values, shape } = c.input(name);
-  const [, rows, K] = shape as [number, number, number];
-  return tensor(values.slice(step * rows * K, (step + 1) * rows * K), [rows, K]);
-}
-
-const identity = (K: number) =>
-  tensor(
-    Float32Array.from({ length: K * K }, (_, i) => (i % (K + 1) ? 0 : 1)),
-    [K, K],
-  );
-
 /** The vectors give logits; with the identity for prototypes, logits are bottleneck vectors. */
 function dinoStep(c: GoldenCase, step: number, prototypes: Tensor, centering: LogitCentering) {
   const { params } = c;
@@ -51,19 +37,16 @@ function dinoStep(c: GoldenCase, step: number, prototypes: Tensor, centering: Lo
   return scope(() => {
     const student = watch(rowsOfStep(c, 'in.student', step));
     const teacher = rowsOfStep(c, 'in.teacher', step);
-    const bias = centering.bias(temperature);
+    const bias = centering.bias({ temperature });
     const loss = dinoLoss(
       { z: student, prototypes, temperature: params.student_temp, views: params.ncrops },
       { z: teacher, prototypes, bias, temperature, views: 2 },
     );
     const [gradient] = backward(loss, [student]);
-    const logits = weightedSum([linear(teacher, prototypes)], [1 / temperature]);
-    const ones = tensor(Array(teacher.shape[0]!).fill(1), [teacher.shape[0]!, 1]);
-    const shift = linear(ones, bias.reshape([bias.size, 1]));
-    const probabilities = softmax(weightedSum([logits, shift], [1, 1]));
-    centering.update(teacher, prototypes);
+    const q = probabilities(teacher, temperature, bias);
+    centering.update({ z: teacher, prototypes, temperature });
     const centre = weightedSum([centering.centre], [1]);
-    return { loss, gradient: gradient!, probabilities, centre, temperature };
+    return { loss, gradient: gradient!, probabilities: q, centre, temperature };
   });
 }
 

@@ -1,0 +1,94 @@
+import { checkNumber } from '../../error.js';
+import {
+  dot,
+  l2Normalize,
+  linear,
+  log,
+  prototypeCrossEntropy,
+  softmax,
+  type Tensor,
+  tensor,
+  unrecorded,
+  weightedSum,
+} from '../../tensor/index.js';
+import { meMax } from '../regularizers/me-max.js';
+import { PlainTargets, type Targets } from '../targets/targets.js';
+
+export interface MsnOptions {
+  /** Of the cosines; both networks'. @default 0.1 */
+  temperature?: number;
+  /** Power 1 / sharpening on the targets' probabilities. @default 0.25 */
+  sharpening?: number;
+  /** Label smoothing of both networks' predictions. @default 0 */
+  smoothing?: number;
+  /** What balances the targets over the prototypes. @default nothing */
+  targets?: Targets;
+}
+
+export interface MsnLosses {
+  /** Mean cross-entropy of anchors against their image's target. */
+  loss: Tensor;
+  /** log K - H(mean prediction of the anchors). */
+  meMax: Tensor;
+  /** Mean entropy of an anchor's prediction. */
+  entropy: Tensor;
+}
+
+/** Cosines to the prototypes, as rows of a loss over prototypes. */
+interface Cosines {
+  z: Tensor;
+  prototypes: Tensor;
+}
+
+/** (1 - s) p + s / K, p = softmax(cosines / temperature). */
+function predictions({ z, prototypes }: Cosines, temperature: number, smoothing: number): Tensor {
+  const p = softmax(linear(z, prototypes), temperature);
+  if (smoothing === 0) return p;
+  const uniform = new Float32Array(p.size).fill(1 / p.shape[1]!);
+  return weightedSum([p, tensor(uniform, p.shape)], [1 - smoothing, smoothing]);
+}
+
+/** Smoothed predictions are no softmax of cosines, so here the assignments are written down. */
+function smoothedCrossEntropy(p: Tensor, target: Tensor, sharpening: number): Tensor {
+  const q = unrecorded(() => softmax(log(target), sharpening));
+  const views = p.shape[0]! / q.shape[0]!;
+  const logP = log(p).reshape([views, q.size]);
+  const logs = linear(logP, q.reshape([1, q.size]));
+  return weightedSum(
+    [dot(logs, tensor(new Float32Array(views).fill(1), [views, 1]))],
+    [-1 / p.shape[0]!],
+  );
+}
+
+/**
+ * The MSN losses (Assran et al. 2022, eq. 1 and 2) of anchors (views x images, D), view by view,
+ * against targets (images, D) and learnt prototypes (K, D), all of them normalised here.
+ */
+export function msnLosses(
+  anchors: Tensor,
+  targets: Tensor,
+  prototypes: Tensor,
+  options: MsnOptions = {},
+): MsnLosses {
+  const { temperature = 0.1, sharpening = 0.25, smoothing = 0 } = options;
+  checkNumber('smoothing', smoothing, 0, 1);
+  const student = { z: l2Normalize(anchors), prototypes: l2Normalize(prototypes) };
+  const teacher = unrecorded(() => ({
+    z: l2Normalize(targets),
+    prototypes: l2Normalize(prototypes),
+  }));
+  const p = predictions(student, temperature, smoothing);
+  const entropy = weightedSum([dot(p, log(p))], [-1 / p.shape[0]!]);
+  if (smoothing > 0) {
+    const target = unrecorded(() => predictions(teacher, temperature, smoothing));
+    return { loss: smoothedCrossEntropy(p, target, sharpening), meMax: meMax(p), entropy };
+  }
+  const rows = { ...teacher, temperature: temperature * sharpening };
+  const views = anchors.shape[0]! / targets.shape[0]!;
+  const loss = prototypeCrossEntropy({
+    student: { ...student, temperature, views },
+    teacher: { ...rows, bias: (options.targets ?? new PlainTargets()).bias(rows), views: 1 },
+    pairs: Array(views).fill(1 / anchors.shape[0]!),
+  });
+  return { loss, meMax: meMax(p), entropy };
+}

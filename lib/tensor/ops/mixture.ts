@@ -1,0 +1,50 @@
+// Gaussian mixtures with diagonal covariances, learnt online. Equations stand in native/ops/gmm_*.
+import { unrecorded } from '../scope.js';
+import { call, type Tensor } from '../tensor.js';
+
+/** Weights (K), means and variances (K, D), and the statistics they come from: (K), (K, D), (K, D). */
+export interface MixtureState {
+  pi: Tensor;
+  mu: Tensor;
+  variance: Tensor;
+  s0: Tensor;
+  s1: Tensor;
+  s2: Tensor;
+}
+
+/** softmax over components of beta log(density) for rows x (B, D): (B, K), and the mean log-likelihood. */
+export function gmmResponsibilities(
+  x: Tensor,
+  { pi, mu, variance }: Pick<MixtureState, 'pi' | 'mu' | 'variance'>,
+  beta = 1,
+): { gamma: Tensor; logLikelihood: Tensor } {
+  const [gamma, logLikelihood] = unrecorded(() =>
+    call('gmm_responsibilities', [x, pi, mu, variance], { beta }),
+  );
+  return { gamma: gamma!, logLikelihood: logLikelihood! };
+}
+
+export interface MixtureUpdate {
+  /** How fast the statistics forget, in (0, 1). */
+  eta: number;
+  /** Smallest variance. */
+  varianceFloor: number;
+  /** Components forget in proportion to what they are given; otherwise all at one rate. */
+  byResponsibility: boolean;
+}
+
+/** Moves the mixture towards rows x (B, D) with responsibilities (B, K), unless `guard` is not finite. */
+export const gmmUpdate = (
+  { pi, mu, variance, s0, s1, s2 }: MixtureState,
+  x: Tensor,
+  gamma: Tensor,
+  { eta, varianceFloor, byResponsibility }: MixtureUpdate,
+  guard?: Tensor,
+): Tensor =>
+  unrecorded(() =>
+    call('gmm_update', [pi, mu, variance, s0, s1, s2, x, gamma, guard], {
+      eta,
+      var_floor: varianceFloor,
+      by_responsibility: Number(byResponsibility),
+    }),
+  )[0]!;
