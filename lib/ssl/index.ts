@@ -6,6 +6,7 @@ export * from './methods/dino.js';
 export * from './regularizers/koleo.js';
 export * from './regularizers/koleo-proto.js';
 export * from './regularizers/me-max.js';
+export * from './targets/choice.js';
 export * from './targets/logit-centering.js';
 export * from './targets/probability-centering.js';
 export * from './targets/sinkhorn.js';

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { vitSizes } from '../nn/index.js';
+import { targetKinds } from '../ssl/index.js';
 
 const share = z.number().min(0).max(1);
 const positive = z.number().positive();
@@ -50,13 +51,17 @@ export const configSchema = z.strictObject({
     bottleneckDim: count.describe('Dimension of the prototypes.'),
     layers: count.describe('Linear layers before the prototypes.'),
     normLastLayer: z.boolean().describe("Fixes the prototypes' magnitudes at 1."),
+    vmf: z.boolean().describe('Von Mises-Fisher logits; needs normLastLayer: false.'),
   }),
   loss: z.strictObject({
     studentTemperature: positive,
     teacherTemperature: positive.describe('After its warm-up.'),
     teacherTemperatureStart: positive.describe('At the start of its warm-up.'),
     teacherWarmup: share.describe('Share of the run over which it rises.'),
-    centerMomentum: share.describe("Momentum of the teacher's logit centre."),
+    targets: z
+      .enum(targetKinds)
+      .describe('How the teacher is kept from using one prototype for all: its targets.'),
+    centerMomentum: share.describe("Momentum of the teacher's centre."),
     koleoProto: z.number().min(0).describe('Weight of KoLeo-proto; 0: plain DINO.'),
     koleo: z
       .number()

@@ -28,7 +28,8 @@ export interface InspectOptions {
 
 const batchRows = 64;
 
-/** Mean over plain views of the teacher's assignments, centred as in training: (K). */
+/** Mean over plain views of the teacher's assignments, centred as in training; before they are balanced where
+ * that is done batch by batch: (K). */
 async function marginalOf(method: Dino, options: InspectOptions): Promise<Float64Array> {
   const { cache, rows, size, normalisation, teacherTemperature: temperature } = options;
   const sum = new Float64Array(method.config.head.prototypes);
@@ -44,12 +45,9 @@ async function marginalOf(method: Dino, options: InspectOptions): Promise<Float6
     const marginal = scope(() =>
       unrecorded(() => {
         const images = tensor(plain.values, [plain.rows.length, 3, size, size]);
-        return prototypeMarginal({
-          z: method.teacher.encode([images]).z,
-          prototypes: method.teacher.head.prototypes(),
-          bias: method.centering.bias({ temperature }),
-          temperature,
-        });
+        const rows = method.teacherRows(images, temperature);
+        const bias = method.targets.ofBatch ? rows.bias : method.targets.bias(rows);
+        return prototypeMarginal({ ...rows, bias });
       }),
     );
     const values = await marginal.read();

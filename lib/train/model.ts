@@ -1,6 +1,7 @@
 import { ProteaError } from '../error.js';
 import { initialise, type Parameters, vitConfig } from '../nn/index.js';
 import { Dino, type DinoConfig, dinoParameterSpecs } from '../ssl/index.js';
+import { emaUpdate } from '../tensor/index.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { LastingConfig } from './config.js';
 
@@ -12,6 +13,7 @@ export function dinoConfigOf({ model, head, loss, crops }: LastingConfig): DinoC
     backbone,
     head: { ...head, inDim: backbone.dim, bias: true },
     studentTemperature: loss.studentTemperature,
+    targets: loss.targets,
     centerMomentum: loss.centerMomentum,
     koleoProto: loss.koleoProto,
     koleo: loss.koleo,
@@ -45,10 +47,13 @@ export function restoredMethod(config: LastingConfig, checkpoint: Checkpoint): M
   const moments = ['exp_avg.', 'exp_avg_sq.'].flatMap((kind) =>
     [...shapes].map(([name, shape]) => [kind + name, shape] as const),
   );
-  const centre = take('', new Map([['centre', [method.head.prototypes]]])).get('centre');
   const student = take('student.', shapes);
+  const restored = new Dino(method, student, take('teacher.', shapes));
+  const lasting = [...restored.targets.state].map(([name, { shape }]) => [name, shape] as const);
+  for (const [name, value] of take('', new Map(lasting)))
+    emaUpdate(restored.targets.state.get(name)!, value, 0);
   return {
-    method: new Dino(method, student, take('teacher.', shapes), centre),
+    method: restored,
     moments: take('optimiser.', new Map(moments)),
     optimiserSteps: checkpoint.meta.optimiserSteps,
   };

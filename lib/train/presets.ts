@@ -33,12 +33,14 @@ const vits16: TrainConfig = {
     bottleneckDim: 256,
     layers: 3,
     normLastLayer: true,
+    vmf: false,
   },
   loss: {
     studentTemperature: 0.1,
     teacherTemperature: 0.07,
     teacherTemperatureStart: 0.04,
     teacherWarmup: 0.3,
+    targets: 'logit-centering',
     centerMomentum: 0.9,
     koleoProto: 0.1,
     koleo: 0,
@@ -100,12 +102,23 @@ const withoutKoleoProto = (config: TrainConfig): TrainConfig => ({
   loss: { ...config.loss, koleoProto: 0 },
 });
 
+/** Govindarajan et al. 2023: free magnitudes, vMF logits, centering in probability space. */
+const withVmf = (config: TrainConfig): TrainConfig => ({
+  ...config,
+  head: { ...config.head, normLastLayer: false, vmf: true },
+  loss: { ...config.loss, targets: 'probability-centering' },
+});
+
 /** Starting points by name; the first is the default. */
 export const presets = {
   'dino-kp-tiny': tiny,
   'dino-tiny': withoutKoleoProto(tiny),
   'dino-kp-vits16': vits16,
   'dino-vits16': withoutKoleoProto(vits16),
+  'dino-vmf-kp-tiny': withVmf(tiny),
+  'dino-vmf-tiny': withVmf(withoutKoleoProto(tiny)),
+  'dino-vmf-kp-vits16': withVmf(vits16),
+  'dino-vmf-vits16': withVmf(withoutKoleoProto(vits16)),
 } as const satisfies Record<string, TrainConfig>;
 
 export type PresetName = keyof typeof presets;

@@ -100,7 +100,7 @@ export class Trainer {
       ['student.', method.student.parameters],
       ['teacher.', method.teacher.parameters],
       ['optimiser.', optimiser.state()],
-      ['', new Map([['centre', method.centering.centre]])],
+      ['', new Map(method.targets.state)],
     ]);
   }
 

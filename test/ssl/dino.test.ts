@@ -1,6 +1,14 @@
 import test from 'ava';
 import { initialise, vitConfig } from '../../lib/nn/index.js';
-import { Dino, dinoPairs, dinoParameterSpecs, koleoProto } from '../../lib/ssl/index.js';
+import {
+  Dino,
+  dinoPairs,
+  dinoParameterSpecs,
+  koleoProto,
+  maskedTokens,
+  meMax,
+  targetKinds,
+} from '../../lib/ssl/index.js';
 import { backward, scope, tensor, watch } from '../../lib/tensor/index.js';
 import { pseudo } from '../support/check-op.js';
 
@@ -25,6 +33,8 @@ const batch = () => ({
   local: crops(1, 8),
   localViews: 1,
 });
+
+const vmfBase = { ...base, head: { ...head, normLastLayer: false, vmf: true } };
 
 function fresh(koleoProtoWeight: number, koleoWeight: number): Dino {
   const specs = dinoParameterSpecs(base);
@@ -62,12 +72,12 @@ test('gradients reach every student parameter and no teacher parameter', (t) => 
 
 test('the centre moves by a tenth of the way to the mean logits', async (t) => {
   const method = fresh(0, 0);
-  const before = await method.centering.centre.read();
+  const before = await method.targets.state.get('centre')!.read();
   t.true(before.every((v) => v === 0));
   method.losses(batch(), 0.04);
   const logits = method.teacher.head.logits(method.teacher.backbone.features(crops(2, 16)));
   const values = await logits.read();
-  const centre = await method.centering.centre.read();
+  const centre = await method.targets.state.get('centre')!.read();
   for (let k = 0; k < 24; k++) {
     let mean = 0;
     for (let row = 0; row < 6; row++) mean += values[row * 24 + k]! / 6;
@@ -80,4 +90,43 @@ test('KoLeo-proto does not depend on the lengths of the prototypes', async (t) =
   const longer = values.map((v, i) => v * (1 + Math.floor(i / 4)));
   const [a, b] = [values, longer].map((v) => koleoProto(tensor(v, [10, 4])));
   t.true(Math.abs((await a!.item()) - (await b!.item())) < 1e-5);
+});
+
+for (const targets of targetKinds)
+  test(`vMF logits with ${targets}: finite, with a gradient for every magnitude`, async (t) => {
+    const specs = dinoParameterSpecs(vmfBase);
+    const [student, teacher] = [initialise(specs, 1), initialise(specs, 1)];
+    const weight = watch(student.get('head.last_layer.weight_g')!);
+    const config = { ...vmfBase, targets, koleoProto: 0, koleo: 0 };
+    const method = new Dino(config, student, teacher);
+    for (let step = 0; step < 3; step++) {
+      const { total, gradient } = scope(() => {
+        const losses = method.losses(batch(), 0.04);
+        return { total: losses.total, gradient: backward(losses.total, [weight])[0] };
+      });
+      t.true(Number.isFinite(await total.item()));
+      t.true((await gradient!.read()).every((v) => Number.isFinite(v) && v !== 0));
+    }
+    for (const value of method.targets.state.values())
+      t.true((await value.read()).every(Number.isFinite));
+  });
+
+test('vMF logits with fixed magnitudes are refused before anything runs', (t) => {
+  const config = { ...vmfBase, head: { ...head, vmf: true } };
+  const error = t.throws(() => dinoParameterSpecs(config), { code: 'ERR_PROTEA_CONFIG' });
+  t.regex(String((error as { hint?: string }).hint), /normLastLayer/);
+});
+
+test('masked tokens weigh what their image divides by, an image without a mask dilutes', (t) => {
+  const { index, weight } = maskedTokens(Uint8Array.from([1, 0, 1, 0, 0, 0, 0, 1, 0]), 3);
+  t.deepEqual([...index], [0, 2, 7]);
+  t.deepEqual([...weight], [1 / 6, 1 / 6, 1 / 3].map(Math.fround));
+  t.throws(() => maskedTokens(new Uint8Array(7), 3), { code: 'ERR_PROTEA_SHAPE' });
+});
+
+test('ME-MAX is 0 for an even mean and log K for one prototype', async (t) => {
+  const even = tensor([1, 0, 0, 1], [2, 2]);
+  t.true(Math.abs(await meMax(even).item()) < 1e-6);
+  const one = tensor([1, 0, 1, 0], [2, 2]);
+  t.true(Math.abs((await meMax(one).item()) - Math.log(2)) < 1e-6);
 });

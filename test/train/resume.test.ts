@@ -98,3 +98,17 @@ test.serial('a half-written checkpoint is never picked up, and is swept', async 
   await train(whole, 20);
   t.true(finalCheckpoint(out).bytes.equals(finalCheckpoint(whole).bytes));
 });
+
+for (const extra of [
+  ['loss.targets=probability-centering', 'head.vmf=true', 'head.normLastLayer=false'],
+  ['loss.targets=sinkhorn'],
+  ['loss.targets=none'],
+])
+  test.serial(`goes on exactly with ${extra.join(' ')}`, async (t) => {
+    const folder = temporaryFolder(t);
+    await train(join(folder, 'whole'), 12, extra);
+    const out = join(folder, 'stopped');
+    await train(out, 12, extra, 7);
+    await train(out, 12, extra);
+    t.true(finalCheckpoint(out).bytes.equals(finalCheckpoint(join(folder, 'whole')).bytes));
+  });

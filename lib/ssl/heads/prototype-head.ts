@@ -1,4 +1,4 @@
-import { checkInteger } from '../../error.js';
+import { checkInteger, ProteaError } from '../../error.js';
 import {
   constant,
   fanIn,
@@ -6,7 +6,14 @@ import {
   type Parameters,
   projection,
 } from '../../nn/index.js';
-import { l2Normalize, linear, linearGelu, type Tensor, weightNorm } from '../../tensor/index.js';
+import {
+  l2Normalize,
+  linear,
+  linearGelu,
+  type Tensor,
+  vmfLogNormalizer,
+  weightNorm,
+} from '../../tensor/index.js';
 
 export interface PrototypeHeadConfig {
   inDim: number;
@@ -18,6 +25,11 @@ export interface PrototypeHeadConfig {
   layers: number;
   /** Fixes the prototypes' magnitudes at 1. @default true */
   normLastLayer: boolean;
+  /**
+   * Von Mises-Fisher logits: free magnitudes are concentrations, and the log-normaliser is added
+   * (Govindarajan et al. 2023, eq. 6). @default false
+   */
+  vmf?: boolean;
   /** Biases in the MLP. @default true */
   bias: boolean;
 }
@@ -34,11 +46,19 @@ function mlpLayers({ inDim, hiddenDim, bottleneckDim, layers }: PrototypeHeadCon
   }));
 }
 
+function checkMagnitudes({ vmf, normLastLayer }: PrototypeHeadConfig): void {
+  if (!vmf || !normLastLayer) return;
+  throw new ProteaError('ERR_PROTEA_CONFIG', 'head.vmf needs magnitudes that are learnt', {
+    hint: 'Set head.normLastLayer to false.',
+  });
+}
+
 /** The parameters of the head under their official names. weight_g exists when it is learnt. */
 export function prototypeHeadParameters(config: PrototypeHeadConfig): ParameterSpec[] {
   checkInteger('layers', config.layers, 1);
   checkInteger('prototypes', config.prototypes, 2);
   const { prototypes, bottleneckDim, normLastLayer, bias } = config;
+  checkMagnitudes(config);
   const mlp = mlpLayers(config).flatMap(({ name, inputs, outputs }) => [
     { name: `${name}.weight`, shape: [outputs, inputs], init: projection(inputs) },
     ...(bias ? [{ name: `${name}.bias`, shape: [outputs], init: constant(0) }] : []),
@@ -77,6 +97,11 @@ export class PrototypeHead {
   /** Prototypes (K, bottleneckDim): directions times magnitudes. */
   prototypes(): Tensor {
     return weightNorm(this.directions, this.parameters.get('last_layer.weight_g'));
+  }
+
+  /** What the head itself adds to its logits after the temperature (K); nothing but with vMF logits. */
+  bias(prototypes: Tensor, temperature: number): Tensor | undefined {
+    return this.config.vmf ? vmfLogNormalizer(prototypes, temperature) : undefined;
   }
 
   /** Prototypes as they are stored, before their lengths are divided out. */

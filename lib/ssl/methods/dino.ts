@@ -7,7 +7,7 @@ import {
   type ViTConfig,
   vitParameters,
 } from '../../nn/index.js';
-import { concatRows, sliceRows, type Tensor, weightedSum, zeros } from '../../tensor/index.js';
+import { concatRows, sliceRows, type Tensor, weightedSum } from '../../tensor/index.js';
 import {
   PrototypeHead,
   type PrototypeHeadConfig,
@@ -16,12 +16,15 @@ import {
 import { dinoLoss } from '../losses/dino.js';
 import { koleoLoss } from '../regularizers/koleo.js';
 import { koleoProto } from '../regularizers/koleo-proto.js';
-import { LogitCentering } from '../targets/logit-centering.js';
+import { type TargetKind, targetsOf } from '../targets/choice.js';
+import type { Targets, TeacherRows } from '../targets/targets.js';
 
 export interface DinoConfig {
   backbone: ViTConfig;
   head: PrototypeHeadConfig;
   studentTemperature: number;
+  /** @default 'logit-centering' */
+  targets?: TargetKind;
   centerMomentum: number;
   /** Weight of KoLeo-proto; 0: off. */
   koleoProto: number;
@@ -99,49 +102,45 @@ export function dinoParameterSpecs({
 export class Dino {
   readonly student: DinoNetwork;
   readonly teacher: DinoNetwork;
-  readonly centering: LogitCentering;
+  readonly targets: Targets;
 
   constructor(
     readonly config: DinoConfig,
     student: Parameters,
     teacher: Parameters,
-    centre: Tensor = zeros([config.head.prototypes]),
+    targets?: Targets,
   ) {
     this.student = new DinoNetwork(config, student);
     this.teacher = new DinoNetwork(config, teacher);
-    this.centering = new LogitCentering(centre, config.centerMomentum);
+    const { targets: kind = 'logit-centering', head, centerMomentum } = config;
+    this.targets = targets ?? targetsOf(kind, head.prototypes, centerMomentum);
   }
 
-  /** The losses of a step; the centre moves on after they are taken. */
+  /** The losses of a step; the targets' state moves on after they are taken. */
   losses(
     batch: CropBatch,
     teacherTemperature: number,
     keep?: (group: number) => KeepBranches,
   ): DinoLosses {
-    const teacherZ = this.teacher.encode([batch.global]).z;
-    const teacherPrototypes = this.teacher.head.prototypes();
+    const teacher = this.teacherRows(batch.global, teacherTemperature);
     const crops = batch.local ? [batch.global, batch.local] : [batch.global];
     const { features, z } = this.student.encode(crops, keep);
+    const temperature = this.config.studentTemperature;
+    const prototypes = this.student.head.prototypes();
+    const bias = this.student.head.bias(prototypes, temperature);
     const dino = dinoLoss(
-      {
-        z,
-        prototypes: this.student.head.prototypes(),
-        temperature: this.config.studentTemperature,
-        views: batch.globalViews + batch.localViews,
-      },
-      {
-        z: teacherZ,
-        prototypes: teacherPrototypes,
-        bias: this.centering.bias({ temperature: teacherTemperature }),
-        temperature: teacherTemperature,
-        views: batch.globalViews,
-      },
+      { z, prototypes, bias, temperature, views: batch.globalViews + batch.localViews },
+      { ...teacher, bias: this.targets.bias(teacher), views: batch.globalViews },
     );
-    this.centering.update(
-      { z: teacherZ, prototypes: teacherPrototypes, temperature: teacherTemperature },
-      dino,
-    );
+    this.targets.update(teacher, dino);
     return this.regularised(dino, features[0]!, batch);
+  }
+
+  /** What the teacher sees in some images, before its targets are balanced. */
+  teacherRows(images: Tensor, temperature: number): TeacherRows {
+    const prototypes = this.teacher.head.prototypes();
+    const bias = this.teacher.head.bias(prototypes, temperature);
+    return { z: this.teacher.encode([images]).z, prototypes, bias, temperature };
   }
 
   /** Adds the regularizers to the loss. */

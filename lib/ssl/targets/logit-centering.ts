@@ -14,6 +14,8 @@ import type { Targets, TeacherRows } from './targets.js';
  * c <- m c + (1 - m) mean_b(l_b). The mean is taken of z first, so that no logits are needed.
  */
 export class LogitCentering implements Targets {
+  readonly ofBatch = false;
+
   constructor(
     /** c (K) */
     readonly centre: Tensor,

@@ -16,6 +16,8 @@ export type ProbabilityMean = 'probabilities' | 'logarithms';
  * c <- m c + (1 - m) mean_b(p_b), p without the centre. Kept as log c, from c = 1 / K on.
  */
 export class ProbabilityCentering implements Targets {
+  readonly ofBatch = false;
+
   constructor(
     /** log c (K) */
     readonly logCentre: Tensor,

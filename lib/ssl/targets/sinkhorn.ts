@@ -7,6 +7,7 @@ import type { Targets, TeacherRows } from './targets.js';
  */
 export class SinkhornTargets implements Targets {
   readonly state: ReadonlyMap<string, Tensor> = new Map();
+  readonly ofBatch = true;
 
   constructor(readonly options: SinkhornOptions = {}) {}
 

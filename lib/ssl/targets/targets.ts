@@ -10,6 +10,8 @@ export type TeacherRows = Omit<PrototypeRows, 'views'>;
 export interface Targets {
   /** What lasts from step to step, by name; checkpoints keep it. */
   readonly state: ReadonlyMap<string, Tensor>;
+  /** Whether the bias depends on the batch at hand: one alone then says nothing of the marginal. */
+  readonly ofBatch: boolean;
   /** The bias of this step's targets, the head's own included. */
   bias(rows: TeacherRows): Tensor | undefined;
   /** Takes this step's rows into the state, after their bias was used; not when `guard` is not finite. */
@@ -19,6 +21,7 @@ export interface Targets {
 /** Softmax of the logits as they are. With nothing against it, training collapses to one prototype. */
 export class PlainTargets implements Targets {
   readonly state: ReadonlyMap<string, Tensor> = new Map();
+  readonly ofBatch = false;
 
   bias({ bias }: TeacherRows): Tensor | undefined {
     return bias;

@@ -276,7 +276,7 @@ async function trainStep(
     return { total, gradients, norms };
   });
   await collected.add('out.loss', results.total);
-  await collected.add('out.center', method.centering.centre);
+  await collected.add('out.center', method.targets.state.get('centre')!);
   if (step === 0)
     for (const [name, gradient] of results.gradients)
       await collected.add(`out.first_grad.${name}`, gradient!);
