@@ -1,6 +1,7 @@
 // Op name of index.json -> the code that computes its outputs and gradients. One file per group.
 import type { Handler } from '../case.js';
 import * as diagnosis from './diagnosis.js';
+import * as evaluation from './eval.js';
 import * as gmm from './gmm.js';
 import * as heads from './heads.js';
 import * as ibot from './ibot.js';
@@ -56,6 +57,11 @@ export const handlers: Record<string, Handler> = {
   train_steps: optim.trainSteps,
   proto_collapse: diagnosis.collapse,
   knn: diagnosis.knn,
+  logreg: evaluation.logreg,
+  linear_probe_sgd: evaluation.linearProbe,
+  cluster_metrics: evaluation.clusterMetrics,
+  kmeans: evaluation.kmeans,
+  longtail_accuracy: evaluation.longTail,
   image_pil: images.pil,
   image_tensor: images.floating,
 };
