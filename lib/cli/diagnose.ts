@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { findUnique, reportOf, type UniqueReport, verdict } from '../diagnose/index.js';
 import { invalid, ProteaError } from '../error.js';
-import { SafetensorsFile, valuesOf } from '../formats/safetensors.js';
+import { openTensorFile, type TensorFile } from '../formats/tensor-file.js';
 import { tensor, type UniqueRule } from '../tensor/index.js';
 import { checkpointPath } from './checkpoint-path.js';
 import { exitCode, type Output, run } from './output.js';
@@ -22,14 +22,15 @@ interface HeadReport extends UniqueReport {
 }
 
 /** Names under which heads keep their prototypes. */
-const prototypeNames = /(^|\.)(last_layer\.weight_v|last_layer2\.weight_v|prototypes(\.weight)?)$/;
+const prototypeNames =
+  /(^|\.)(last_layer2?\.(weight_v|weight|parametrizations\.weight\.original1)|prototypes(\.weight)?)$/;
 
-function namesIn(file: SafetensorsFile, asked: string | undefined): string[] {
+function namesIn(file: TensorFile, asked: string | undefined): string[] {
   const found = file.names.filter((name) =>
-    asked ? name === asked : prototypeNames.test(name) && !name.startsWith('optimiser.'),
+    asked ? name === asked : prototypeNames.test(name) && !/^optimi[sz]er\./.test(name),
   );
   if (found.length) return found;
-  const matrices = file.names.filter((name) => file.header.tensors.get(name)!.shape.length === 2);
+  const matrices = file.names.filter((name) => file.shapeOf(name).length === 2);
   throw new ProteaError(
     'ERR_PROTEA_CHECKPOINT_FORMAT',
     asked
@@ -40,7 +41,7 @@ function namesIn(file: SafetensorsFile, asked: string | undefined): string[] {
 }
 
 async function headReport(
-  file: SafetensorsFile,
+  file: TensorFile,
   name: string,
   options: { epsilon: number; rule: UniqueRule },
 ): Promise<HeadReport> {
@@ -50,7 +51,7 @@ async function headReport(
       'ERR_PROTEA_SHAPE',
       `${file.path}: ${name} must be (K, P), got (${stored.shape.join(', ')})`,
     );
-  const prototypes = tensor(valuesOf(stored), stored.shape);
+  const prototypes = tensor(Float32Array.from(stored.values), stored.shape);
   const report = reportOf(await findUnique(prototypes, options));
   prototypes.dispose();
   return { name, dim: stored.shape[1]!, ...report, mlcd: null };
@@ -61,13 +62,13 @@ async function diagnose(path: string, flags: DiagnoseFlags, out: Output): Promis
     throw invalid('rule', 'greedy or components', flags.rule);
   const options = { epsilon: Number(flags.epsilon), rule: flags.rule as UniqueRule };
   const warn = (message: string) => out.say(`warning: ${message}`);
-  const file = await SafetensorsFile.open(await checkpointPath(path, warn));
+  const file = await openTensorFile(await checkpointPath(path, warn));
   try {
     const heads: HeadReport[] = [];
     for (const name of namesIn(file, flags.tensor))
       heads.push(await headReport(file, name, options));
     const worst = heads.reduce((a, b) => (b.unique / b.total < a.unique / a.total ? b : a));
-    out.emit({ file: file.path, format: 'safetensors', heads, verdict: verdict(worst) });
+    out.emit({ file: file.path, format: file.format, heads, verdict: verdict(worst) });
     for (const { name, total, dim, unique, redundancy } of heads)
       out.result(
         `${name}: ${unique} of ${total} unique (${dim}-d, epsilon ${options.epsilon}, ${options.rule}), at most ${redundancy.max} and on average ${redundancy.mean.toFixed(2)} copies of one`,
@@ -83,8 +84,8 @@ async function diagnose(path: string, flags: DiagnoseFlags, out: Output): Promis
 export function addDiagnose(program: Command): void {
   program
     .command('diagnose')
-    .description('count the unique prototypes of a run or a safetensors file')
-    .argument('<file>', 'folder of a run, checkpoint or .safetensors file')
+    .description('count the unique prototypes of a run, a safetensors file or a PyTorch checkpoint')
+    .argument('<file>', 'folder of a run, .safetensors, .pth or .pt file')
     .option('--epsilon <d>', 'cosine distance below which prototypes are copies', '0.025')
     .option('--rule <name>', 'greedy or components', 'greedy')
     .option('--tensor <name>', 'a (K, P) tensor with another name')

@@ -1,5 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { ProteaError } from '../error.js';
+import type { TorchDtype } from './torch-globals.js';
+import { decode } from './torch-values.js';
 
 /** Element types of the format, with their size in bytes. */
 const sizes = {
@@ -187,7 +189,7 @@ async function readAt(
   return buffer;
 }
 
-/** The raw bytes as a typed array of numbers. @throws ERR_PROTEA_DTYPE for dtypes JavaScript has no array for. */
+/** The raw bytes as an array of numbers; types without an array of their own are widened. */
 export function valuesOf({
   dtype,
   data,
@@ -199,10 +201,8 @@ export function valuesOf({
   if (dtype === 'F32') return new Float32Array(buffer, offset, count);
   if (dtype === 'I32') return new Int32Array(buffer, offset, count);
   if (dtype === 'U8' || dtype === 'BOOL') return new Uint8Array(buffer, offset, count);
-  throw new ProteaError(
-    'ERR_PROTEA_DTYPE',
-    `Expected F32, F64, I32 or U8 but the tensor is ${dtype}`,
-  );
+  const bytes = Buffer.from(buffer as ArrayBuffer, offset, data.byteLength);
+  return decode(bytes, dtype.toLowerCase() as TorchDtype);
 }
 
 /** What a file says of a tensor, without its bytes. */

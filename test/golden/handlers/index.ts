@@ -1,5 +1,6 @@
 // Op name of index.json -> the code that computes its outputs and gradients. One file per group.
 import type { Handler } from '../case.js';
+import * as checkpoint from './checkpoint.js';
 import * as diagnosis from './diagnosis.js';
 import * as evaluation from './eval.js';
 import * as gmm from './gmm.js';
@@ -62,6 +63,9 @@ export const handlers: Record<string, Handler> = {
   cluster_metrics: evaluation.clusterMetrics,
   kmeans: evaluation.kmeans,
   longtail_accuracy: evaluation.longTail,
+  checkpoint: checkpoint.checkpoint,
+  checkpoint_dtypes: checkpoint.dtypes,
+  hostile_checkpoint: checkpoint.hostile,
   image_pil: images.pil,
   image_tensor: images.floating,
 };
