@@ -59,6 +59,9 @@ export interface Native {
     steps: readonly (readonly number[])[],
   ): Promise<NativePictureResult>;
   flora(seed: number, label: number, sample: number, size: number): Promise<ArrayBuffer>;
+  /** Null: not a plain JPEG, or a build without libjpeg-turbo. */
+  decodeJpeg(bytes: Uint8Array, maxPixels: number): Promise<NativePictureResult | null>;
+  hasJpeg(): boolean;
 }
 
 /** RGB bytes, row by row: (height, width, 3). */

@@ -1,7 +1,7 @@
 // `npm ci` in a checkout ends here: compile the TypeScript, then the CPU addon. A checkout without
 // an addon is useless, so a failed build fails the install; PROTEA_SKIP_NATIVE=1 leaves the addon out.
 import { spawnSync } from 'node:child_process';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));

@@ -26,13 +26,14 @@ async function arithmetic(): Promise<Finding> {
 
 async function backend(): Promise<Finding[]> {
   try {
-    const { threads, isa, ops } = addon();
+    const { threads, isa, ops, hasJpeg } = addon();
     return [
       { name: 'backend', value: 'cpu', ok: true },
       { name: 'addon', value: candidates().join(', '), ok: true },
       { name: 'instruction set', value: isa(), ok: true },
       { name: 'threads', value: String(threads()), ok: true },
       { name: 'ops', value: String(ops().length), ok: true },
+      { name: 'jpeg', value: hasJpeg() ? 'libjpeg-turbo' : 'through sharp', ok: true },
       await arithmetic(),
     ];
   } catch (error) {

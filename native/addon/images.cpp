@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "../image/flora.h"
+#include "../image/jpeg.h"
 #include "../image/views.h"
 #include "context.h"
 
@@ -101,6 +102,15 @@ Napi::Value buffer_of(Napi::Env env, const void* data, size_t bytes) {
   return buffer;
 }
 
+template <class T>
+Napi::Value object_of(Napi::Env env, const image::Picture<T>& picture) {
+  auto object = Napi::Object::New(env);
+  object.Set("data", buffer_of(env, picture.pixels.data(), picture.pixels.size() * sizeof(T)));
+  object.Set("width", picture.width);
+  object.Set("height", picture.height);
+  return object;
+}
+
 image::ViewRequest request_from(Info info) {
   image::ViewRequest request{};
   auto pictures = info[0].As<Napi::Array>(), recipes = info[1].As<Napi::Array>();
@@ -161,13 +171,8 @@ Napi::Value apply_steps(Context&, Info info) {
   auto work = [from, steps = steps_from(info[1]), result] {
     *result = image::apply_all(from, steps);
   };
-  return Job::start(info.Env(), info[0], work, [result](Napi::Env env) -> Napi::Value {
-    auto object = Napi::Object::New(env);
-    object.Set("data", buffer_of(env, result->pixels.data(), result->pixels.size()));
-    object.Set("width", result->width);
-    object.Set("height", result->height);
-    return object;
-  });
+  return Job::start(info.Env(), info[0], work,
+                    [result](Napi::Env env) { return object_of(env, *result); });
 }
 
 // applyFloatSteps(picture, steps) -> as applySteps, on values in [0, 1]: data holds floats
@@ -179,14 +184,8 @@ Napi::Value apply_float_steps(Context&, Info info) {
       result->pixels[i] = static_cast<float>(from.pixels[i]) / 255;
     for (const image::Step& step : steps) image::apply(*result, step);
   };
-  return Job::start(info.Env(), info[0], work, [result](Napi::Env env) -> Napi::Value {
-    auto object = Napi::Object::New(env);
-    object.Set("data",
-               buffer_of(env, result->pixels.data(), result->pixels.size() * sizeof(float)));
-    object.Set("width", result->width);
-    object.Set("height", result->height);
-    return object;
-  });
+  return Job::start(info.Env(), info[0], work,
+                    [result](Napi::Env env) { return object_of(env, *result); });
 }
 
 // flora(seed, label, sample, size) -> Promise<ArrayBuffer> of RGB bytes
@@ -203,6 +202,25 @@ Napi::Value flora(Context&, Info info) {
                     });
 }
 
+// decodeJpeg(bytes, maxPixels) -> Promise<{data: ArrayBuffer, width, height} | null> of RGB bytes;
+// null: not a JPEG that this decoder takes, see image/jpeg.h
+Napi::Value decode_jpeg(Context&, Info info) {
+  auto bytes = info[0].As<Napi::TypedArray>();
+  auto* data = static_cast<const uint8_t*>(bytes.ArrayBuffer().Data()) + bytes.ByteOffset();
+  int64_t most = info[1].As<Napi::Number>();
+  auto result = std::make_shared<std::optional<image::Picture<uint8_t>>>();
+  auto work = [data, size = bytes.ByteLength(), most, result] {
+    *result = image::decode_jpeg(data, size, most);
+  };
+  return Job::start(info.Env(), bytes, work, [result](Napi::Env env) -> Napi::Value {
+    return *result ? object_of(env, **result) : env.Null();
+  });
+}
+
+Napi::Value has_jpeg(Context&, Info info) {
+  return Napi::Boolean::New(info.Env(), image::has_jpeg());
+}
+
 }  // namespace
 
 void add_image_methods(Napi::Object exports, const std::shared_ptr<Context>& context) {
@@ -210,6 +228,8 @@ void add_image_methods(Napi::Object exports, const std::shared_ptr<Context>& con
   add_method(exports, context, "applySteps", apply_steps);
   add_method(exports, context, "applyFloatSteps", apply_float_steps);
   add_method(exports, context, "flora", flora);
+  add_method(exports, context, "decodeJpeg", decode_jpeg);
+  add_method(exports, context, "hasJpeg", has_jpeg);
 }
 
 }  // namespace protea::addon
