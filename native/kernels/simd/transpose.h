@@ -1,7 +1,7 @@
 #pragma once
 // to[k * to_stride + i] = from[i * from_stride + k], i < rows <= lanes, k < depth.
 #include <stdint.h>
-#if defined(__AVX512F__)
+#if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
@@ -76,8 +76,66 @@ static inline void transpose_floats(int64_t rows, int64_t depth, const float* fr
   transpose_plain(rows, k, depth, from, from_stride, to, to_stride);
 }
 
-// May write up to 16 elements from the start of each row of `to`; rows are written in order, so
-// with to_stride <= 16 what spills into the next row is overwritten by it.
+#elif defined(__AVX2__)
+
+// 8 x 8 floats in registers: pairs, quadruples, then the two 128-bit halves.
+inline __attribute__((always_inline)) void transpose_8(__m256 r[8]) {
+  __m256 t[8];
+#pragma GCC unroll 4
+  for (int i = 0; i < 8; i += 2) {
+    t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+    t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < 8; i += 4) {
+    r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+    r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+    r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+    r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++) {
+    t[i] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x20);
+    t[i + 4] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x31);
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; i++) r[i] = t[i];
+}
+
+template <bool exact>
+static inline void transpose_floats(int64_t rows, int64_t depth, const float* from,
+                                    int64_t from_stride, float* to, int64_t to_stride) {
+  __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(rows)), lane);
+  int64_t k = 0;
+  for (; k + 8 <= depth; k += 8) {
+    __m256 r[8];
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++)
+      r[i] = i < rows ? _mm256_loadu_ps(from + i * from_stride + k) : _mm256_setzero_ps();
+      // The rows that come next mostly lie below these: fetching them now hides the way to memory.
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++)
+      _mm_prefetch(reinterpret_cast<const char*>(from + (i + 32) * from_stride + k), _MM_HINT_T1);
+    transpose_8(r);
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++) {
+      float* row = to + (k + i) * to_stride;
+      if (exact && rows < 8)
+        _mm256_maskstore_ps(row, mask, r[i]);
+      else
+        _mm256_storeu_ps(row, r[i]);
+    }
+  }
+  transpose_plain(rows, k, depth, from, from_stride, to, to_stride);
+}
+
+#endif
+
+#if defined(__AVX2__)
+
+// May write a whole vector from the start of each row of `to`; rows are written in order, so with
+// to_stride up to a vector what spills into the next row is overwritten by it.
 static inline void transpose(int64_t rows, int64_t depth, const float* from, int64_t from_stride,
                              float* to, int64_t to_stride) {
   transpose_floats<false>(rows, depth, from, from_stride, to, to_stride);
