@@ -7,7 +7,8 @@ namespace protea {
 
 // The tile level of GEMM, for kernels that work on a tile while it is in the cache.
 //
-// A strip holds `rows` <= max_rows rows of the left operand, stored k by k: strip[k * rows + i].
+// A strip holds `rows` <= max_rows rows of the left operand, stored k by k: strip[k * rows + i], or
+// as they lie, row by row: strip[i * stride + k].
 // A panel holds `columns` columns of the right operand, padded with zeros: panel[k * columns + j].
 // Both buffers need `slack` elements behind their end, which packing may overwrite.
 template <class T>
@@ -23,6 +24,11 @@ struct GemmTiles {
   // c (rows, width) = or += strip panel.
   void (*multiply)(int64_t rows, int64_t depth, int64_t width, const T* strip, const T* panel, T* c,
                    int64_t stride, bool accumulate);
+
+  // The same for a strip that was not packed.
+  void (*multiply_rows)(int64_t rows, int64_t depth, int64_t width, const T* strip,
+                        int64_t strip_stride, const T* panel, T* c, int64_t stride,
+                        bool accumulate);
 
   static constexpr int64_t slack = 64;
 };

@@ -37,6 +37,17 @@ struct Rows {
   T (*affine_largest)(int64_t n, T s, const T* bias, T* x);
   // x = exp(x - shift); returns the sum.
   T (*exp_sum)(int64_t n, T shift, T* x);
+  // Over x (n, m), rows `stride` apart, one value a column j:
+  // x = s x + bias[i] (null: none); top[j] = the larger of top[j] and x
+  void (*columns_affine_largest)(int64_t n, int64_t m, int64_t stride, T s, const T* bias, T* x,
+                                 T* top);
+  // x = exp(x - shift[j]); sum[j] += x
+  void (*columns_exp_sum)(int64_t n, int64_t m, int64_t stride, const T* shift, T* x, T* sum);
+  // sum[j] += weight[i] x
+  void (*columns_weighted_sum)(int64_t n, int64_t m, int64_t stride, const T* weight, const T* x,
+                               T* sum);
+  // y = s[j] x
+  void (*columns_scaled_copy)(int64_t n, int64_t m, int64_t stride, const T* s, const T* x, T* y);
   // best[j], index[j] = x[j], i where x[j] > best[j]
   void (*keep_larger)(int64_t n, const T* x, int32_t i, T* best, int32_t* index);
 };

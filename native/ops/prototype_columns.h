@@ -44,19 +44,9 @@ void block_log_sums(int64_t n, int64_t stride, const LogitRows<T>& logits, const
                     T* tile, T* top, T* sum, T* out) {
   std::fill_n(top, n, -std::numeric_limits<T>::infinity());
   std::fill_n(sum, n, T(0));
-  for (int64_t r = 0; r < logits.rows; r++) {
-    T* row = tile + r * stride;
-    for (int64_t k = 0; k < n; k++) {
-      row[k] = row[k] * logits.inverse_temperature + row_bias[r];
-      top[k] = std::max(top[k], row[k]);
-    }
-  }
-  for (int64_t r = 0; r < logits.rows; r++) {
-    T* row = tile + r * stride;
-    for (int64_t k = 0; k < n; k++) row[k] -= top[k];
-    rows<T>().exp_sum(n, T(0), row);
-    rows<T>().axpy(n, T(1), row, sum);
-  }
+  rows<T>().columns_affine_largest(logits.rows, n, stride, logits.inverse_temperature, row_bias,
+                                   tile, top);
+  rows<T>().columns_exp_sum(logits.rows, n, stride, top, tile, sum);
   for (int64_t k = 0; k < n; k++) out[k] = top[k] + std::log(sum[k]);
 }
 

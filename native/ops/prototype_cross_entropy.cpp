@@ -11,12 +11,16 @@
 //   so of each row only its log-sum-exp and its mean prototype are needed, taken in one pass over
 //   blocks of prototypes with a running softmax. Gradients to z_student, w_student, bias_student.
 //   saves log-sum-exps (S + T), mean prototypes (S + T, P), the tops of the running softmax
-//   (blocks, S + T) and, up to kept_elements, the exponentials by blocks; beyond that backward
+//   (blocks, S + T) and, up to kept_elements, the exponentials (K, S + T); beyond that backward
 //   computes the logits again and memory stays O((S + T + K) P)
+//   A block of logits lies prototype by prototype, (block, S + T): the blocks of W and of the
+//   exponentials are then read where they are, and only what all blocks share is packed, once
 //   Caron et al. 2021, eq. 3; the pass is that of FlashAttention (Dao et al. 2022)
+#include <optional>
 #include <vector>
 
 #include "../core/scratch.h"
+#include "../kernels/panels.h"
 #include "prototype_blocks.h"
 
 namespace protea {
@@ -28,9 +32,7 @@ constexpr int64_t kept_elements = int64_t{1} << 23;
 enum { z_student, w_student, bias_student, z_teacher, w_teacher, bias_teacher, row_weight };
 enum { loss, log_sum_exps, means, tops, exponentials };
 
-bool keeps(int64_t rows, const PrototypeBlocks& blocks) {
-  return rows * blocks.count * blocks.size <= kept_elements;
-}
+bool keeps(int64_t rows, int64_t K) { return rows * K <= kept_elements; }
 
 void check_views(std::span<const Tensor> in, const Attrs& attrs) {
   const char* op = "[prototype_cross_entropy]";
@@ -64,8 +66,8 @@ Outputs prototype_cross_entropy_infer(std::span<const Tensor> in, const Attrs& a
   check_views(in, attrs);
   PrototypeBlocks blocks(K);
   int64_t rows = S + in[z_teacher].dim(0);
-  bool kept = keeps(rows, blocks);
-  Shape tiles = kept ? Shape{blocks.count, rows, blocks.size} : Shape{0};
+  bool kept = keeps(rows, K);
+  Shape tiles = kept ? Shape{K, rows} : Shape{0};
   Outputs outputs{{{Shape{}, dtype},
                    {Shape{rows}, dtype},
                    {Shape{rows, in[z_student].dim(1)}, dtype},
@@ -100,7 +102,7 @@ struct Problem {
         teacher_views(run.attrs.integer("teacher_views")),
         pairs(run.attrs.list("pairs")),
         row_weight(run.in[6] ? run.in[6].as<T>() : nullptr),
-        kept(keeps(R, blocks)) {}
+        kept(keeps(R, blocks.K)) {}
 
   static LogitRows<T> rows_of(const Run& run, int first, const char* temperature) {
     const Array &z = run.in[first], &w = run.in[first + 1], &bias = run.in[first + 2];
@@ -119,39 +121,88 @@ struct Problem {
           if (weight != 0) body(s, u * images + b, weight);
         }
   }
+};
 
-  const LogitRows<T>& rows_at(int64_t r) const { return r < S ? student : teacher; }
+// The bottleneck vectors of both sides, ready for the products with any block of prototypes.
+template <class T>
+struct PackedRows {
+  const Problem<T>& problem;
+  Panels<T> student, teacher;
 
-  void products(int64_t block, T* tile) const {
-    student.products(blocks, block, tile);
-    teacher.products(blocks, block, tile + S * blocks.size);
+  explicit PackedRows(const Problem<T>& problem)
+      : problem(problem), student(packed(problem.student)), teacher(packed(problem.teacher)) {}
+
+  static Panels<T> packed(const LogitRows<T>& of) { return {{of.z, of.P, true}, of.P, of.rows}; }
+
+  // The logits of one block into tile (block, R); top (R) rises to the largest of each row. The
+  // teacher's prototypes are fetched beside the student's products, the student's next ones beside
+  // the teacher's.
+  void logits(int64_t block, T* tile, T* top) const {
+    const PrototypeBlocks& blocks = problem.blocks;
+    const LogitRows<T>&s = problem.student, &t = problem.teacher;
+    bool last = block + 1 == blocks.count || blocks.width(block + 1) < blocks.size;
+    const T* next = last ? nullptr : s.w + blocks.begin(block + 1) * s.P;
+    one_side(s, student, block, tile, top, t.w + blocks.begin(block) * t.P);
+    one_side(t, teacher, block, tile + problem.S, top + problem.S, next);
+  }
+
+ private:
+  void one_side(const LogitRows<T>& of, const Panels<T>& z, int64_t block, T* tile, T* top,
+                const T* ahead) const {
+    const PrototypeBlocks& blocks = problem.blocks;
+    int64_t n = blocks.width(block), R = problem.R;
+    z.multiply(n, of.w + blocks.begin(block) * of.P, of.P, tile, R, false, ahead);
+    rows<T>().columns_affine_largest(n, of.rows, R, of.inverse_temperature,
+                                     of.bias_of(blocks, block), tile, top);
   }
 };
 
-// What one piece of the prototypes adds up for all rows.
+// What one piece of the prototypes adds up for all rows: a running softmax, of which `top` only
+// grows.
 template <class T>
 struct Partial {
-  std::vector<RunningSoftmax<T>> running;  // (R)
-  std::vector<T> mean;                     // (R, P) Σ_k e^(l_k - top) w_k
-  std::vector<double> bias;                // (R) Σ_k e^(l_k - top) bias_k, teacher rows only
+  std::vector<T> top;        // (R)
+  std::vector<double> sum;   // (R) Σ_k e^(l_k - top)
+  std::vector<T> mean;       // (R, P) Σ_k e^(l_k - top) w_k
+  std::vector<double> bias;  // (R) Σ_k e^(l_k - top) bias_k, teacher rows only
+
+  void start(int64_t R, int64_t P) {
+    top.assign(R, -std::numeric_limits<T>::infinity());
+    sum.assign(R, 0);
+    mean.assign(R * P, T(0));
+    bias.assign(R, 0);
+  }
+
+  // Rows whose top grew since `before`: what they added up counts less.
+  void shrink(const T* before, int64_t P) {
+    for (size_t r = 0; r < top.size(); r++) {
+      if (top[r] == before[r]) continue;
+      T factor = std::exp(before[r] - top[r]);
+      sum[r] *= factor;
+      bias[r] *= factor;
+      rows<T>().scale(P, factor, mean.data() + r * P);
+    }
+  }
 };
 
 template <class T>
-void forward_block(const Problem<T>& problem, int64_t block, T* tile, T* top, Partial<T>& partial) {
+void forward_block(const PackedRows<T>& packed, int64_t block, T* tile, Partial<T>& partial) {
+  const Problem<T>& problem = packed.problem;
   const PrototypeBlocks& blocks = problem.blocks;
-  int64_t n = blocks.width(block), P = problem.P;
-  const T* bias = problem.student.bias_of(blocks, block);
-  problem.products(block, tile);
-  for (int64_t r = 0; r < problem.R; r++) {
-    const LogitRows<T>& of = problem.rows_at(r);
-    T* row = tile + r * blocks.size;
-    T shrink = partial.running[r].take(n, of.inverse_temperature, of.bias_of(blocks, block), row);
-    top[r] = partial.running[r].top;
-    if (shrink != 1) rows<T>().scale(P, shrink, partial.mean.data() + r * P);
-    if (bias && r >= problem.S)
-      partial.bias[r] = partial.bias[r] * shrink + rows<T>().dot(n, row, bias);
+  int64_t n = blocks.width(block), P = problem.P, R = problem.R, S = problem.S;
+  T *before = scratch<T>(1, 2 * R), *sum = before + R;
+  std::copy_n(partial.top.data(), R, before);
+  packed.logits(block, tile, partial.top.data());
+  partial.shrink(before, P);
+  std::fill_n(sum, R, T(0));
+  rows<T>().columns_exp_sum(n, R, R, partial.top.data(), tile, sum);
+  for (int64_t r = 0; r < R; r++) partial.sum[r] += sum[r];
+  if (const T* bias = problem.student.bias_of(blocks, block)) {
+    std::fill_n(sum, R, T(0));
+    rows<T>().columns_weighted_sum(n, R - S, R, bias, tile + S, sum + S);
+    for (int64_t r = S; r < R; r++) partial.bias[r] += sum[r];
   }
-  gemm<T>(problem.R, P, n, {tile, blocks.size}, {problem.student.w + blocks.begin(block) * P, P},
+  gemm<T>(R, P, n, {tile, R, true}, {problem.student.w + blocks.begin(block) * P, P},
           partial.mean.data(), P, true);
 }
 
@@ -159,16 +210,16 @@ template <class T>
 std::vector<Partial<T>> forward_pieces(const Problem<T>& problem, const Run& run) {
   const PrototypeBlocks& blocks = problem.blocks;
   int64_t R = problem.R;
+  PackedRows<T> packed(problem);
   std::vector<Partial<T>> partials(blocks.pieces);
   parallel_for(blocks.count, blocks.per_piece, [&](int64_t begin, int64_t end) {
     Partial<T>& partial = partials[begin / blocks.per_piece];
-    partial.running.resize(R);
-    partial.mean.resize(R * problem.P);
-    partial.bias.resize(R);
+    partial.start(R, problem.P);
     for (int64_t block = begin; block < end; block++) {
-      T* tile = problem.kept ? run.out[exponentials].as<T>() + block * R * blocks.size
+      T* tile = problem.kept ? run.out[exponentials].as<T>() + blocks.begin(block) * R
                              : scratch<T>(0, R * blocks.size);
-      forward_block(problem, block, tile, run.out[tops].as<T>() + block * R, partial);
+      forward_block(packed, block, tile, partial);
+      std::copy_n(partial.top.data(), R, run.out[tops].as<T>() + block * R);
     }
   });
   return partials;
@@ -178,13 +229,11 @@ std::vector<Partial<T>> forward_pieces(const Problem<T>& problem, const Run& run
 template <class T>
 double join_row(const std::vector<Partial<T>>& partials, int64_t r, int64_t P, T* lse, T* mean) {
   double top = -std::numeric_limits<double>::infinity(), sum = 0, bias = 0;
-  for (const Partial<T>& part : partials)
-    top = std::max(top, static_cast<double>(part.running[r].top));
-  for (const Partial<T>& part : partials)
-    sum += part.running[r].sum * std::exp(part.running[r].top - top);
+  for (const Partial<T>& part : partials) top = std::max(top, static_cast<double>(part.top[r]));
+  for (const Partial<T>& part : partials) sum += part.sum[r] * std::exp(part.top[r] - top);
   std::fill_n(mean, P, T(0));
   for (const Partial<T>& part : partials) {
-    double share = std::exp(part.running[r].top - top) / sum;
+    double share = std::exp(part.top[r] - top) / sum;
     rows<T>().axpy(P, static_cast<T>(share), part.mean.data() + r * P, mean);
     bias += share * part.bias[r];
   }
@@ -253,47 +302,57 @@ void back_z(const Problem<T>& problem, const Run& run, double dloss) {
   });
 }
 
-// The exponentials of a block; `shift` (R) turns them into probabilities: p = e shift.
+// What all blocks share when they go back.
 template <class T>
-const T* exponentials_of(const Problem<T>& problem, const Run& run, int64_t block, T* shift) {
+struct Back {
+  const Problem<T>& problem;
+  std::optional<PackedRows<T>> packed;  // where the exponentials were not kept
+  Panels<T> z;                          // (R, P) the left side of dW
+  std::vector<T> weight;                // (R)
+
+  Back(const Problem<T>& problem, const Pull<T>& pull)
+      : problem(problem),
+        z({pull.z.data(), problem.P}, problem.R, problem.P),
+        weight(pull.weight.begin(), pull.weight.end()) {
+    if (!problem.kept) packed.emplace(problem);
+  }
+};
+
+// The probabilities of a block (block, R).
+template <class T>
+const T* probabilities(const Back<T>& back, const Run& run, int64_t block) {
+  const Problem<T>& problem = back.problem;
   const PrototypeBlocks& blocks = problem.blocks;
+  int64_t R = problem.R, n = blocks.width(block);
+  T *tile = scratch<T>(0, R * blocks.size), *row = scratch<T>(1, R);
   const T* lse = run.out[log_sum_exps].as<T>();
   if (problem.kept) {
-    const T* top = run.out[tops].as<T>() + block * problem.R;
-    for (int64_t r = 0; r < problem.R; r++) shift[r] = std::exp(top[r] - lse[r]);
-    return run.out[exponentials].as<T>() + block * problem.R * blocks.size;
-  }
-  T* tile = scratch<T>(0, problem.R * blocks.size);
-  problem.products(block, tile);
-  for (int64_t r = 0; r < problem.R; r++) {
-    const LogitRows<T>& of = problem.rows_at(r);
-    T* row = tile + r * blocks.size;
-    rows<T>().affine_largest(blocks.width(block), of.inverse_temperature, of.bias_of(blocks, block),
-                             row);
-    rows<T>().exp_sum(blocks.width(block), lse[r], row);
-    shift[r] = 1;
+    const T* top = run.out[tops].as<T>() + block * R;
+    for (int64_t r = 0; r < R; r++) row[r] = std::exp(top[r] - lse[r]);
+    const T* from = run.out[exponentials].as<T>() + blocks.begin(block) * R;
+    rows<T>().columns_scaled_copy(n, R, R, row, from, tile);
+  } else {
+    std::fill_n(row, R, T(0));
+    back.packed->logits(block, tile, row);
+    rows<T>().columns_exp_sum(n, R, R, lse, tile, row);
   }
   return tile;
 }
 
 template <class T>
-void back_block(const Problem<T>& problem, const Run& run, const Pull<T>& pull, int64_t block) {
+void back_block(const Back<T>& back, const Run& run, int64_t block) {
+  const Problem<T>& problem = back.problem;
   const PrototypeBlocks& blocks = problem.blocks;
-  int64_t P = problem.P, R = problem.R, n = blocks.width(block);
-  T *shift = scratch<T>(1, R), *right = scratch<T>(2, R * P);
-  const T* tile = exponentials_of(problem, run, block, shift);
-  if (const Gradient& dw = run.din[w_student]) {
-    for (int64_t r = 0; r < R; r++)
-      rows<T>().scaled_copy(P, shift[r], pull.z.data() + r * P, right + r * P);
-    gemm<T>(n, P, R, {tile, blocks.size, true}, {right, P}, dw.as<T>() + blocks.begin(block) * P, P,
-            dw.accumulate);
-  }
-  if (const Gradient& dbias = run.din[bias_student]) {
-    T* to = dbias.as<T>() + blocks.begin(block);
-    if (!dbias.accumulate) std::fill_n(to, n, T(0));
-    for (int64_t r = 0; r < R; r++)
-      rows<T>().axpy(n, static_cast<T>(pull.weight[r] * shift[r]), tile + r * blocks.size, to);
-  }
+  int64_t P = problem.P, R = problem.R, first = blocks.begin(block), n = blocks.width(block);
+  const T* tile = probabilities(back, run, block);
+  if (const Gradient& dw = run.din[w_student])
+    back.z.multiply(n, tile, R, dw.as<T>() + first * P, P, dw.accumulate);
+  if (const Gradient& dbias = run.din[bias_student])
+    for (int64_t k = 0; k < n; k++) {
+      T* to = dbias.as<T>() + first + k;
+      T pull = rows<T>().dot(R, back.weight.data(), tile + k * R);
+      *to = dbias.accumulate ? *to + pull : pull;
+    }
 }
 
 template <class T>
@@ -302,9 +361,9 @@ void backward_of(const Run& run) {
   double dloss = *run.dout[0].as<T>();
   if (run.din[z_student]) back_z(problem, run, dloss);
   if (!run.din[w_student] && !run.din[bias_student]) return;
-  Pull<T> pull(problem, dloss);
+  Back<T> back(problem, Pull<T>(problem, dloss));
   parallel_for(problem.blocks.count, 1,
-               [&](int64_t block, int64_t) { back_block(problem, run, pull, block); });
+               [&](int64_t block, int64_t) { back_block(back, run, block); });
 }
 
 void backward(const Run& run) {

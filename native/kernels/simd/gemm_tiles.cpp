@@ -64,15 +64,36 @@ void pack_panel(int64_t depth, int64_t width, const T* from, int64_t stride, boo
   }
 }
 
+// A strip stored k by k.
 template <class T, int Rows>
-void multiply_rows(int64_t depth, int64_t width, const T* strip, const T* panel, T* c,
-                   int64_t stride, bool accumulate) {
+struct Packed {
+  const T* strip;
+  T at(int i, int64_t k) const { return strip[k * Rows + i]; }
+};
+
+// A strip stored row by row. Three rows share a pointer, so that the addresses of all rows fit into
+// few registers.
+template <class T, int Rows>
+struct Plain {
+  const T* triples[(Rows + 2) / 3];
+  int64_t stride;
+
+  Plain(const T* strip, int64_t stride) : stride(stride) {
+    for (int i = 0; i < (Rows + 2) / 3; i++) triples[i] = strip + 3 * i * stride;
+  }
+  T at(int i, int64_t k) const { return triples[i / 3][i % 3 * stride + k]; }
+};
+
+template <class T, int Rows, class Strip>
+inline __attribute__((always_inline)) void multiply_strip(int64_t depth, int64_t width,
+                                                          const Strip& strip, const T* panel, T* c,
+                                                          int64_t stride, bool accumulate) {
   Vec<T> sum[Rows][2] = {};
   for (int64_t k = 0; k < depth; k++) {
     Vec<T> left = load(panel + k * columns<T>), right = load(panel + k * columns<T> + lanes<T>);
 #pragma GCC unroll 14
     for (int i = 0; i < Rows; i++) {
-      T a = strip[k * Rows + i];
+      T a = strip.at(i, k);
       sum[i][0] += a * left;
       sum[i][1] += a * right;
     }
@@ -104,11 +125,24 @@ void multiply(int64_t rows, int64_t depth, int64_t width, const T* strip, const 
     if (rows < Rows)
       return multiply<T, Rows - 1>(rows, depth, width, strip, panel, c, stride, accumulate);
   }
-  multiply_rows<T, Rows>(depth, width, strip, panel, c, stride, accumulate);
+  multiply_strip<T, Rows>(depth, width, Packed<T, Rows>{strip}, panel, c, stride, accumulate);
+}
+
+template <class T, int Rows = max_rows>
+void multiply_rows(int64_t rows, int64_t depth, int64_t width, const T* strip, int64_t strip_stride,
+                   const T* panel, T* c, int64_t stride, bool accumulate) {
+  if constexpr (Rows > 1) {
+    if (rows < Rows)
+      return multiply_rows<T, Rows - 1>(rows, depth, width, strip, strip_stride, panel, c, stride,
+                                        accumulate);
+  }
+  multiply_strip<T, Rows>(depth, width, Plain<T, Rows>(strip, strip_stride), panel, c, stride,
+                          accumulate);
 }
 
 template <class T>
-constexpr GemmTiles<T> family = {max_rows, columns<T>, pack_strip<T>, pack_panel<T>, multiply<T>};
+constexpr GemmTiles<T> family = {max_rows,      columns<T>,  pack_strip<T>,
+                                 pack_panel<T>, multiply<T>, multiply_rows<T>};
 
 }  // namespace
 

@@ -70,6 +70,46 @@ T exp_sum(int64_t n, T shift, T* x) {
 }
 
 template <class T>
+void columns_affine_largest(int64_t n, int64_t m, int64_t stride, T s, const T* bias, T* x,
+                            T* top) {
+  for (int64_t i = 0; i < n; i++, x += stride) {
+    T shift = bias ? bias[i] : T(0);
+#pragma omp simd
+    for (int64_t j = 0; j < m; j++) {
+      T value = s * x[j] + shift;
+      x[j] = value;
+      top[j] = value > top[j] ? value : top[j];
+    }
+  }
+}
+
+template <class T>
+void columns_exp_sum(int64_t n, int64_t m, int64_t stride, const T* shift, T* x, T* sum) {
+  for (int64_t i = 0; i < n; i++, x += stride) {
+#pragma omp simd
+    for (int64_t j = 0; j < m; j++) {
+      T value = exp_of(x[j] - shift[j]);
+      x[j] = value;
+      sum[j] += value;
+    }
+  }
+}
+
+template <class T>
+void columns_weighted_sum(int64_t n, int64_t m, int64_t stride, const T* weight, const T* x,
+                          T* sum) {
+  for (int64_t i = 0; i < n; i++, x += stride) axpy(m, weight[i], x, sum);
+}
+
+template <class T>
+void columns_scaled_copy(int64_t n, int64_t m, int64_t stride, const T* s, const T* x, T* y) {
+  for (int64_t i = 0; i < n; i++, x += stride, y += stride) {
+#pragma omp simd
+    for (int64_t j = 0; j < m; j++) y[j] = s[j] * x[j];
+  }
+}
+
+template <class T>
 void keep_larger(int64_t n, const T* x, int32_t i, T* best, int32_t* index) {
 #pragma omp simd
   for (int64_t j = 0; j < n; j++) {
@@ -191,6 +231,10 @@ constexpr Rows<T> family = {layer_norm<T>,
                             scaled_copy<T>,
                             affine_largest<T>,
                             exp_sum<T>,
+                            columns_affine_largest<T>,
+                            columns_exp_sum<T>,
+                            columns_weighted_sum<T>,
+                            columns_scaled_copy<T>,
                             keep_larger<T>};
 
 }  // namespace

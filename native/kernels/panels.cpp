@@ -1,0 +1,64 @@
+#include "panels.h"
+
+#include <algorithm>
+
+#include "gemm_tiles.h"
+
+namespace protea {
+namespace {
+
+// A panel of this depth and the strip beside it fit the L1 cache.
+constexpr int64_t block_depth = 256;
+
+// The i-th of `count` equal parts of some bytes, into the L2 cache.
+void fetch_part(const void* from, int64_t bytes, int64_t i, int64_t count) {
+  constexpr int64_t line = 64;
+  int64_t lines = (bytes + line - 1) / line;
+  for (int64_t l = lines * i / count; l < lines * (i + 1) / count; l++)
+    __builtin_prefetch(static_cast<const char*>(from) + l * line, 0, 2);
+}
+
+}  // namespace
+
+// Blocks of depth one after the other, in each the panels one after the other.
+template <class T>
+Panels<T>::Panels(Matrix<T> b, int64_t depth, int64_t columns) : depth_(depth), columns_(columns) {
+  const GemmTiles<T>& tiles = gemm_tiles<T>();
+  panels_ = (columns + tiles.columns - 1) / tiles.columns;
+  packed_.resize(panels_ * tiles.columns * depth + GemmTiles<T>::slack);
+  T* to = packed_.data();
+  for (int64_t k = 0; k < depth; k += block_depth)
+    for (int64_t column = 0; column < columns; column += tiles.columns) {
+      int64_t deep = std::min(block_depth, depth - k);
+      const T* from = b.transpose ? b.data + column * b.stride + k : b.data + k * b.stride + column;
+      tiles.pack_panel(deep, std::min(tiles.columns, columns - column), from, b.stride, b.transpose,
+                       to);
+      to += tiles.columns * deep;
+    }
+}
+
+template <class T>
+void Panels<T>::multiply(int64_t rows, const T* a, int64_t lda, T* c, int64_t ldc, bool accumulate,
+                         const T* ahead) const {
+  const GemmTiles<T>& tiles = gemm_tiles<T>();
+  int64_t strips = (rows + tiles.max_rows - 1) / tiles.max_rows;
+  int64_t steps = (depth_ + block_depth - 1) / block_depth * panels_ * strips, step = 0;
+  const T* panel = packed_.data();
+  for (int64_t k = 0; k < depth_; k += block_depth)
+    for (int64_t column = 0; column < columns_; column += tiles.columns) {
+      int64_t deep = std::min(block_depth, depth_ - k);
+      int64_t width = std::min(tiles.columns, columns_ - column);
+      for (int64_t s = 0; s < strips; s++) {
+        int64_t first = rows * s / strips, last = rows * (s + 1) / strips;
+        if (ahead) fetch_part(ahead, rows * depth_ * sizeof(T), step++, steps);
+        tiles.multiply_rows(last - first, deep, width, a + first * lda + k, lda, panel,
+                            c + first * ldc + column, ldc, accumulate || k > 0);
+      }
+      panel += tiles.columns * deep;
+    }
+}
+
+template class Panels<float>;
+template class Panels<double>;
+
+}  // namespace protea
