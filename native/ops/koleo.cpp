@@ -18,7 +18,7 @@
 #include "../core/op.h"
 #include "../core/parallel.h"
 #include "../core/scratch.h"
-#include "../kernels/gemm.h"
+#include "../kernels/panels.h"
 #include "../kernels/rows.h"
 
 namespace protea {
@@ -47,7 +47,7 @@ Outputs koleo_infer(std::span<const Tensor> in, const Attrs& attrs) {
 
 namespace {
 
-constexpr int64_t tile_rows = 256, tile_columns = 512, max_pieces = 32;
+constexpr int64_t tile_rows = 256, tile_columns = 128, max_pieces = 32;
 
 // The term of a distance, and its slope divided by the distance (0 at 0, as is that of the norm).
 struct Repulsion {
@@ -86,26 +86,25 @@ struct Nearest {
   }
 };
 
-// Similarities of rows [row, row + n) with rows [column, column + m), column + m > row. Columns up
-// to the row's own are left out: they were, or will be, met from the other side.
+// Similarities of rows [column, column + m) with the packed rows [row, row + n), column >= row. Of
+// each pair the row is the lower one; the other half was, or will be, met from the other side.
 template <class T>
-void search_tile(const T* u, int64_t D, int64_t row, int64_t n, int64_t column, int64_t m,
-                 Nearest<T>& found) {
+void search_tile(const T* u, int64_t D, int64_t row, int64_t n, const Panels<T>& packed,
+                 int64_t column, int64_t m, const T* ahead, Nearest<T>& found) {
   T* tile = scratch<T>(0, tile_rows * tile_columns);
-  gemm<T>(n, m, D, {u + row * D, D}, {u + column * D, D, true}, tile, tile_columns, false);
-  for (int64_t i = 0; i < n; i++) {
-    int64_t skip = std::clamp<int64_t>(row + i + 1 - column, 0, m);
-    if (skip == m) continue;
-    const T* from = tile + i * tile_columns + skip;
-    int64_t first = column + skip, count = m - skip;
+  packed.multiply(m, u + column * D, D, tile, tile_rows, false, ahead);
+  for (int64_t c = 0; c < m; c++) {
+    int64_t j = column + c, count = std::clamp<int64_t>(j - row, 0, n);
+    if (count == 0) continue;
+    const T* from = tile + c * tile_rows;
     T most = rows<T>().largest(count, from);
-    if (most >= found.best[row + i]) {
-      int64_t j = 0;
-      while (j < count && from[j] != most) j++;
-      if (j < count) found.offer(row + i, most, static_cast<int32_t>(first + j));
+    if (most >= found.best[j]) {
+      int64_t i = 0;
+      while (i < count && from[i] != most) i++;
+      if (i < count) found.offer(j, most, static_cast<int32_t>(row + i));
     }
-    rows<T>().keep_larger(count, from, static_cast<int32_t>(row + i), found.best.data() + first,
-                          found.index.data() + first);
+    rows<T>().keep_larger(count, from, static_cast<int32_t>(j), found.best.data() + row,
+                          found.index.data() + row);
   }
 }
 
@@ -120,8 +119,12 @@ Nearest<T> search(const T* u, int64_t B, int64_t D) {
     found.start(B);
     auto search_block = [&](int64_t block) {
       int64_t row = block * tile_rows, n = std::min(tile_rows, B - row);
-      for (int64_t column = row; column < B; column += tile_columns)
-        search_tile(u, D, row, n, column, std::min(tile_columns, B - column), found);
+      Panels<T> packed({u + row * D, D, true}, D, n);
+      for (int64_t column = row; column < B; column += tile_columns) {
+        int64_t m = std::min(tile_columns, B - column), next = column + m;
+        const T* ahead = next + m <= B ? u + next * D : nullptr;
+        search_tile(u, D, row, n, packed, column, m, ahead, found);
+      }
     };
     for (int64_t i = begin; i < end; i++) {
       search_block(i);
