@@ -202,23 +202,28 @@ void back_pairs(const Run& run, T* du) {
   });
 }
 
-// dx = (du - u <u, du>) / ||x||, or du / norm_eps below it
+// dx = (du - u <u, du>) / ||x||, or du / norm_eps below it. du is gathered where dx will stand,
+// unless dx already holds something.
 template <class T>
 void backward_of(const Run& run) {
   const Gradient& dx = run.din[0];
   const Array& u = run.out[directions];
   int64_t B = u.dim(0), D = u.dim(1);
   T eps = static_cast<T>(run.attrs.number("norm_eps"));
-  std::vector<T> du(B * D);
-  back_pairs(run, du.data());
+  std::vector<T> apart(dx.accumulate ? B * D : 0);
+  T* du = dx.accumulate ? apart.data() : dx.as<T>();
+  std::fill_n(du, B * D, T(0));
+  back_pairs(run, du);
   parallel_for(B, 64, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i++) {
-      const T *direction = u.as<T>() + i * D, *from = du.data() + i * D;
+      const T *direction = u.as<T>() + i * D, *from = du + i * D;
       T norm = run.out[norms].as<T>()[i], *to = dx.as<T>() + i * D;
       T along = norm < eps ? T(0) : rows<T>().dot(D, direction, from);
       T inverse = 1 / std::max(norm, eps);
-      if (!dx.accumulate) std::fill_n(to, D, T(0));
-      for (int64_t d = 0; d < D; d++) to[d] += (from[d] - along * direction[d]) * inverse;
+      for (int64_t d = 0; d < D; d++) {
+        T gradient = (from[d] - along * direction[d]) * inverse;
+        to[d] = dx.accumulate ? to[d] + gradient : gradient;
+      }
     }
   });
 }
