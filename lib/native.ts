@@ -43,6 +43,8 @@ export interface Native {
     count: number,
   ): Float64Array;
   ops(): string[];
+  /** How far the long kernel that runs now has come, in [0, 1]. */
+  progress(): number;
   isa(): string;
   makeViews(
     pictures: readonly NativePicture[],

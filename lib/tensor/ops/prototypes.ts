@@ -143,6 +143,27 @@ export const uniquePrototypes = (
     }),
   )[0]!;
 
+/**
+ * `uniquePrototypes` by both rules in one sweep: (2 epsilons, K) i32, first the greedy rows of every
+ * epsilon, then those of the components.
+ */
+export const prototypeGroups = (prototypes: Tensor, epsilons: readonly number[]): Tensor =>
+  unrecorded(() => call('unique_prototypes', [prototypes], { epsilons, components: 2 }))[0]!;
+
+export interface TsneOptions {
+  /** About how many neighbours count; at most a third of the rows. @default 30 */
+  perplexity?: number;
+  /** @default 500 */
+  iterations?: number;
+}
+
+/** Exact t-SNE of x (N, P) from the places `start` (N, 2): (N, 2). At most 8192 rows; no gradient. */
+export const tsne = (
+  x: Tensor,
+  start: Tensor,
+  { perplexity = 30, iterations = 500 }: TsneOptions = {},
+): Tensor => unrecorded(() => call('tsne', [x, start], { perplexity, iterations }))[0]!;
+
 /** The k train rows (M, D) of largest inner product with each test row (N, D), largest first. */
 export function knnTopK(
   test: Tensor,
