@@ -76,8 +76,8 @@ const entry = (begin: number, end: number, shape = [2], dtype = 'F32') => ({
 
 const bad: [string, Uint8Array, RegExp][] = [
   ['no JSON', withHeader('{"a":'), /not JSON/],
-  ['a list', withHeader('[]'), /not an object/],
-  ['an unknown dtype', withHeader({ a: entry(0, 8, [2], 'F31') }), /unknown dtype F31/],
+  ['a list', withHeader('[]'), /does not begin with {/],
+  ['an unknown dtype', withHeader({ a: entry(0, 8, [2], 'F31') }), /unknown dtype "F31"/],
   ['a size that lies', withHeader({ a: entry(0, 16, [2]) }), /needs 8 bytes but has 16/],
   ['an overflowing shape', withHeader({ a: entry(0, 8, [2 ** 30, 2 ** 30]) }), /needs \d+ bytes/],
   ['a negative dimension', withHeader({ a: entry(0, 8, [-2]) }), /no valid shape/],

@@ -2,10 +2,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { ProteaError } from '../../lib/error.js';
+import { decode } from '../../lib/formats/dtypes.js';
 import { readPickle } from '../../lib/formats/pickle.js';
 import { openTensorFile } from '../../lib/formats/tensor-file.js';
 import { torchGlobal } from '../../lib/formats/torch-globals.js';
-import { decode } from '../../lib/formats/torch-values.js';
 import { temporaryFolder } from '../support/folder.js';
 import { sharedPath, testWith } from '../support/shared.js';
 
