@@ -12,6 +12,8 @@ export interface TensorFile {
   readonly names: readonly string[];
   shapeOf(name: string): readonly number[];
   read(name: string): Promise<{ values: ArrayLike<number>; shape: readonly number[] }>;
+  /** Equal for names of the same bytes, where the format can have several. */
+  identityOf?(name: string): string;
   /** Plain values beside the tensors: dicts and objects as Maps; metadata of safetensors as text. */
   readonly extra: unknown;
   close(): Promise<void>;
@@ -87,6 +89,10 @@ const openers: Record<Format, (path: string) => Promise<TensorFile>> = {
       names: file.names,
       shapeOf: (name) => file.tensors.get(name)!.shape,
       read: (name) => file.read(name),
+      identityOf(name) {
+        const { storage, offset, shape, stride } = file.tensors.get(name)!;
+        return [storage.key, offset, shape, stride].join(' ');
+      },
       extra: file.value,
       close: () => file.close(),
     };
