@@ -1,4 +1,5 @@
 import { checkNumber, ProteaError } from '../error.js';
+import { release } from '../formats/release.js';
 import { prototypeGroups, Tensor, tensor, type UniqueRule } from '../tensor/index.js';
 import {
   effectiveRank,
@@ -80,23 +81,21 @@ export async function diagnose(
 ): Promise<DiagnosisResult> {
   const { epsilon = 0.025, rule = 'greedy', epsilons = curveEpsilons, onProgress } = options;
   for (const value of [epsilon, ...epsilons]) checkNumber('epsilon', value, 0, 2);
-  const rows = await rowsOf(prototypes, options.name ?? 'prototypes');
-  const shape = [rows.total, rows.dim];
-  const placed = prototypes instanceof Tensor ? prototypes : tensor(rows.values, shape);
+  const name = options.name ?? 'prototypes';
+  const rows = await rowsOf(prototypes, name);
+  const [length, rank] = [lengths(rows), await effectiveRank(rows)];
+  const { total, dim } = rows;
+  const placed = prototypes instanceof Tensor ? prototypes : tensor(rows.values, [total, dim]);
+  if (placed === prototypes) await release(rows.values);
   try {
     const asked = [...new Set([epsilon, ...epsilons])].sort((a, b) => a - b);
     const swept = await watched('copies', sweep(placed, asked), onProgress);
-    const groups = swept[asked.indexOf(epsilon)]![rule];
-    const length = lengths(rows);
-    const neighbours = await watched('neighbours', neighboursOf(placed, rows, length), onProgress);
-    const rank = await effectiveRank(rows, length);
-    return {
-      report: {
-        ...described(rows, length, groups, options),
-        ...{ neighbours, effectiveRank: rank, curve: swept.map(pointOf) },
-      },
-      groups,
-    };
+    const found = swept[asked.indexOf(epsilon)]!;
+    const neighbours = await watched('neighbours', neighboursOf(placed, found.greedy), onProgress);
+    const groups = found[rule];
+    const own = described(groups, dim, length, options);
+    const curve = swept.map(pointOf);
+    return { report: { ...own, neighbours, effectiveRank: rank, curve }, groups };
   } finally {
     if (placed !== prototypes) placed.dispose();
   }
@@ -160,11 +159,12 @@ function checkFinite(values: Float32Array | Float64Array, dim: number, name: str
 
 /** What follows from lengths and groups. */
 function described(
-  { total, dim }: Rows,
-  length: Float64Array,
   groups: UniqueGroups,
+  dim: number,
+  length: Float64Array,
   { gains, temperature, name = 'prototypes' }: DiagnoseOptions,
 ) {
+  const { total } = groups;
   if (gains && gains.length !== total)
     throw new ProteaError(
       'ERR_PROTEA_SHAPE',

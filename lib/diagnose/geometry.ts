@@ -1,6 +1,7 @@
 // What a set of prototypes looks like: lengths, neighbours, rank.
-import { koleo, linear, type Tensor, tensor } from '../tensor/index.js';
+import { linear, nearestPrototypes, type Tensor, tensor } from '../tensor/index.js';
 import { symmetricEigenvalues } from './eigenvalues.js';
+import type { UniqueGroups } from './unique.js';
 
 /** Prototypes in JavaScript: (total, dim), row by row. */
 export interface Rows {
@@ -45,28 +46,28 @@ export interface Neighbours {
   koleo: number;
 }
 
-/** Nearest other prototypes, exactly. Null for a single one. */
+/** Smallest distance inside the logarithm, as DINOv2's. */
+const koleoEps = 1e-8;
+
+/** Nearest other prototypes; `groups` are a head start. Null for a single one. */
 export async function neighboursOf(
   prototypes: Tensor,
-  rows: Rows,
-  length: Float64Array,
+  groups: Pick<UniqueGroups, 'rows' | 'group'>,
 ): Promise<Neighbours | null> {
-  const { values, total, dim } = rows;
+  const total = groups.group.length;
   if (total < 2) return null;
-  const found = koleo(prototypes, { eps: 1e-8, normEps: 1e-12 });
+  const leader = tensor(
+    groups.group.map((m) => groups.rows[m]!),
+    [total],
+  );
+  const found = nearestPrototypes(prototypes, leader);
   try {
-    const [loss, nearest] = [await found.loss.item(), await found.nearest.read()];
-    const distance = new Float64Array(total);
-    for (let k = 0; k < total; k++) {
-      const other = nearest[k]!;
-      let product = 0;
-      for (let j = 0; j < dim; j++) product += values[k * dim + j]! * values[other * dim + j]!;
-      distance[k] = Math.max(0, 1 - product / Math.max(length[k]! * length[other]!, 1e-24));
-    }
-    return { distance: quantiles(distance), koleo: loss };
+    const distance = (await found.distance.read()) as Float64Array;
+    // The Euclidean distance of directions is sqrt(2 (1 - cos)).
+    const logs = distance.reduce((sum, d) => sum + Math.log(Math.sqrt(2 * d) + koleoEps), 0);
+    return { distance: quantiles(distance), koleo: -logs / total };
   } finally {
-    found.loss.dispose();
-    found.nearest.dispose();
+    for (const value of [leader, found.nearest, found.distance]) value.dispose();
   }
 }
 
@@ -74,14 +75,17 @@ const chunkRows = 4096;
 const widest = 1024;
 
 /** Σ_k u_k u_kᵀ of the directions: (dim, dim). */
-async function scatter({ values, total, dim }: Rows, length: Float64Array): Promise<Float64Array> {
+async function scatter({ values, total, dim }: Rows): Promise<Float64Array> {
   const sum = new Float64Array(dim * dim);
   for (let begin = 0; begin < total; begin += chunkRows) {
     const n = Math.min(chunkRows, total - begin);
     const columns = new Float32Array(dim * n);
     for (let k = 0; k < n; k++) {
-      const inverse = 1 / Math.max(length[begin + k]!, 1e-12);
-      for (let j = 0; j < dim; j++) columns[j * n + k] = values[(begin + k) * dim + j]! * inverse;
+      const at = (begin + k) * dim;
+      let square = 0;
+      for (let j = 0; j < dim; j++) square += values[at + j]! * values[at + j]!;
+      const inverse = 1 / Math.max(Math.sqrt(square), 1e-12);
+      for (let j = 0; j < dim; j++) columns[j * n + k] = values[at + j]! * inverse;
     }
     const placed = tensor(columns, [dim, n]);
     const product = linear(placed, placed);
@@ -97,9 +101,9 @@ async function scatter({ values, total, dim }: Rows, length: Float64Array): Prom
  * How many directions the prototypes span in effect: exp of the entropy of the singular values, as
  * shares of their sum (Roy and Vetterli 2007). Null beyond 1024 dimensions.
  */
-export async function effectiveRank(rows: Rows, length: Float64Array): Promise<number | null> {
+export async function effectiveRank(rows: Rows): Promise<number | null> {
   if (rows.dim > widest) return null;
-  const eigenvalues = symmetricEigenvalues(await scatter(rows, length), rows.dim);
+  const eigenvalues = symmetricEigenvalues(await scatter(rows), rows.dim);
   const singular = eigenvalues.map((value) => Math.sqrt(Math.max(0, value)));
   const sum = singular.reduce((a, b) => a + b, 0);
   const entropy = singular.reduce((h, s) => (s > 0 ? h - (s / sum) * Math.log(s / sum) : h), 0);

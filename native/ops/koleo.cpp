@@ -11,14 +11,12 @@
 //   columns; nothing of size B x B is made. Sablayrolles et al. 2019, eq. 2; for prototypes
 //   Govindarajan et al. 2024, eq. 8
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <limits>
 #include <vector>
 
 #include "../core/op.h"
 #include "../core/parallel.h"
-#include "../core/progress.h"
 #include "../core/scratch.h"
 #include "../kernels/panels.h"
 #include "../kernels/rows.h"
@@ -116,7 +114,6 @@ Nearest<T> search(const T* u, int64_t B, int64_t D) {
   int64_t blocks = (B + tile_rows - 1) / tile_rows, couples = (blocks + 1) / 2;
   int64_t grain = (couples + max_pieces - 1) / max_pieces;
   std::vector<Nearest<T>> partial((couples + grain - 1) / grain);
-  std::atomic<int64_t> done{0};
   parallel_for(couples, grain, [&](int64_t begin, int64_t end) {
     Nearest<T>& found = partial[begin / grain];
     found.start(B);
@@ -132,7 +129,6 @@ Nearest<T> search(const T* u, int64_t B, int64_t D) {
     for (int64_t i = begin; i < end; i++) {
       search_block(i);
       if (blocks - 1 - i != i) search_block(blocks - 1 - i);
-      report_progress(static_cast<double>(++done) / static_cast<double>(couples));
     }
   });
   for (size_t p = 1; p < partial.size(); p++)

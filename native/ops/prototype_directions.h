@@ -51,7 +51,7 @@ class Directions {
     for (int64_t i = 0; i < n; i++) std::copy_n(row(which[i]), P_, to + i * P_);
   }
 
- private:
+  // In double, from the numbers as given.
   double cosine(int64_t i, int64_t j) const {
     double product = 0;
     for (int64_t p = 0; p < P_; p++)
@@ -59,6 +59,7 @@ class Directions {
     return product * inverse_[i] * inverse_[j];
   }
 
+ private:
   const T* w_;
   int64_t K_, P_;
   std::vector<T> u_;

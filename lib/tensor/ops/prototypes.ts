@@ -150,6 +150,18 @@ export const uniquePrototypes = (
 export const prototypeGroups = (prototypes: Tensor, epsilons: readonly number[]): Tensor =>
   unrecorded(() => call('unique_prototypes', [prototypes], { epsilons, components: 2 }))[0]!;
 
+/**
+ * The nearest other prototype of each by direction, and its cosine distance in double: (K, P) ->
+ * (K) i32, (K) f64. Greedy groups `leader` (K) i32 make it faster where there are many copies.
+ */
+export function nearestPrototypes(
+  prototypes: Tensor,
+  leader?: Tensor,
+): { nearest: Tensor; distance: Tensor } {
+  const [nearest, distance] = unrecorded(() => call('nearest_prototypes', [prototypes, leader]));
+  return { nearest: nearest!, distance: distance! };
+}
+
 export interface TsneOptions {
   /** About how many neighbours count; at most a third of the rows. @default 30 */
   perplexity?: number;
