@@ -17,12 +17,12 @@ function weights(shape, scale = 0.02) {
   return values.map((v) => v * scale);
 }
 
-/** K prototypes around M random directions, copies at a cosine distance of about 0.005. */
+/** K prototypes around M random directions, few of which have most copies, at a distance of 0.005. */
 function prototypes() {
   const centres = Float32Array.from(normals(2, 0, 0, M * P));
   const values = new Float32Array(K * P);
   for (let k = 0; k < K; k++) {
-    const centre = k < M ? k : (k * 7919) % M;
+    const centre = k < M ? k : Math.floor(M * (((k * 7919) % K) / K) ** 6);
     for (let p = 0; p < P; p++)
       values[k * P + p] = centres[centre * P + p] + 0.1 * noise[(k * 131 + p * 7) % noise.length];
   }

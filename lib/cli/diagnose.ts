@@ -143,12 +143,12 @@ async function diagnose(paths: string[], flags: DiagnoseFlags, out: Output): Pro
   const where = page ? { report: page } : {};
   if (reports.length === 1) out.emit({ ...last, ...where });
   else out.emit({ files: reports, trend: trendOf(reports), verdict: last.verdict, ...where });
-  say(out, diagnoses);
   if (page) {
     await mkdir(dirname(page), { recursive: true });
     await writeFile(page, checkpointPage(diagnoses));
-    out.result(`\nreport: ${page}`);
   }
+  say(out, diagnoses);
+  if (page) out.result(`\nreport: ${page}`);
   return diagnoses.at(-1)!.ofTeacher.some(fails) ? exitCode.collapse : exitCode.ok;
 }
 

@@ -22,6 +22,11 @@ const program = new Command('protea')
   .showHelpAfterError('(protea --help shows the commands)')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? exitCode.ok : exitCode.usage));
 
+// A reader that has seen enough, as head, closes the pipe: that is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
 addTrain(program);
 addEval(program);
 addDiagnose(program);

@@ -14,7 +14,7 @@ import { type OnProgress, watched } from './progress.js';
 import { groupsOf, reportOf, type UniqueGroups, type UniqueReport } from './unique.js';
 
 /** Where the count is taken besides at the epsilon that was asked for. */
-export const curveEpsilons: readonly number[] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2];
+export const curveEpsilons: readonly number[] = [0.005, 0.01, 0.025, 0.05, 0.1];
 
 export interface DiagnoseOptions {
   /** Cosine distance below which two prototypes are copies. @default 0.025 */

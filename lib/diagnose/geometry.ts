@@ -77,9 +77,10 @@ const widest = 1024;
 /** Σ_k u_k u_kᵀ of the directions: (dim, dim). */
 async function scatter({ values, total, dim }: Rows): Promise<Float64Array> {
   const sum = new Float64Array(dim * dim);
+  const chunk = new Float32Array(dim * Math.min(chunkRows, total));
   for (let begin = 0; begin < total; begin += chunkRows) {
     const n = Math.min(chunkRows, total - begin);
-    const columns = new Float32Array(dim * n);
+    const columns = chunk.subarray(0, dim * n);
     for (let k = 0; k < n; k++) {
       const at = (begin + k) * dim;
       let square = 0;

@@ -1,6 +1,8 @@
 import { frame, shown } from './chart.js';
 import { escapeHtml } from './page.js';
 
+const widest = 90;
+
 export interface Bar {
   name: string;
   value: number;
@@ -10,7 +12,7 @@ export interface Bar {
 export function barChart(bars: readonly Bar[], title: string, x: string, y: string): string {
   if (!bars.length) return '';
   const [bottom, top] = [frame.height - frame.bottom, frame.top + 14];
-  const width = (frame.width - frame.left - frame.right) / bars.length;
+  const width = Math.min(widest, (frame.width - frame.left - frame.right) / bars.length);
   const most = Math.log10(2 * Math.max(...bars.map(({ value }) => value), 1));
   const drawn = bars.map(({ name, value }, i) => {
     const height = value > 0 ? (Math.log10(2 * value) / most) * (bottom - top) : 0;

@@ -169,14 +169,14 @@ function groupTable({ groups }: DiagnosisPageHead): string {
   const pictured = copied.some(({ examples }) => examples?.length);
   const thumbs = (examples: readonly string[] = []) =>
     `<div class="thumbs">${examples.map((uri) => `<img src="${uri}" alt="">`).join('')}</div>`;
-  return `<h2>Largest groups of copies</h2>${table(
+  return `<figure><figcaption>Largest groups of copies</figcaption>${table(
     ['first row', 'copies r_m', ...(pictured ? ['images it takes most surely'] : [])],
     copied.map(({ row, size, examples }) => [
       String(row),
       shown(size),
       ...(pictured ? [thumbs(examples)] : []),
     ]),
-  )}`;
+  )}</figure>`;
 }
 
 function headTable(heads: readonly DiagnosisPageHead[]): string {
@@ -230,8 +230,7 @@ export function diagnosisPage(data: DiagnosisPageData): string {
 ${trendChart(data)}
 <h2>${code(head.name)}</h2><div class="charts">${charts(head)}</div>
 <h2>How images use them</h2>${mlcdTable(head)}
-${shownPoints ? `<h2>Where they lie</h2>${redundancyMap(head.map!, `The ${part}distinct prototypes by t-SNE, coloured by the copies r_m each stands for`)}` : ''}
-${groupTable(head)}
+<h2>Where they lie</h2><div class="charts">${redundancyMap(head.map ?? [], `The ${part}distinct prototypes by t-SNE, coloured by the copies r_m each stands for`)}${groupTable(head)}</div>
 ${headTable(data.heads)}
 <p class="lead">Copies: cosine distance below ${head.epsilon}, ${escapeHtml(head.rule)} rule. Nearest: median cosine distance to the nearest other prototype. Rank: exp of the entropy of the singular values. Length: learnt magnitude, or that of the row; kappa: magnitude over temperature.</p>`;
   return page('Prototype diagnosis', `${data.file} (${data.format})`, body);

@@ -52,6 +52,17 @@ test('a call of data, a missing mark, an unknown memo and an unknown opcode are 
     t.throws(() => read(text), { code: 'ERR_PROTEA_CHECKPOINT_FORMAT' }, JSON.stringify(text));
 });
 
+test('what would grow without bound, or be walked without end, is refused', (t) => {
+  const format = { code: 'ERR_PROTEA_CHECKPOINT_FORMAT' };
+  const pairs = `](${']K\x01aK\x01a'.repeat(3000).replace(/\]K\x01aK\x01a/g, 'K\x01K\x02\x86')}eq\x01`;
+  const bomb = `${pairs}0${'ccollections\nOrderedDict\nh\x01\x85R0'.repeat(2000)}N.`;
+  t.throws(() => read(bomb), { ...format, message: /more values than its size allows/ });
+  t.throws(() => read(`\x8b\xff\x00\x00\x00${'\x01'.repeat(255)}.`), format);
+  t.throws(() => read(`F${'1'.repeat(1000)}\n.`), format);
+  t.throws(() => read('\x80\x09N.'), { ...format, message: /protocol above 5/ });
+  t.throws(() => read('](]](eeccollections\nOrderedDict\n\x93.'), format);
+});
+
 test('half and brain floats, down to the smallest and up to the largest', (t) => {
   const words = (...bits: number[]) => Buffer.from(Uint16Array.from(bits).buffer);
   const halves = decode(words(0x3c00, 0x0001, 0x7bff, 0xfc00, 0x8000), 'f16');
