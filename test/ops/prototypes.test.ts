@@ -4,6 +4,7 @@ import {
   call,
   knnTopK,
   koleo,
+  nearestPrototypes,
   prototypeCrossEntropy,
   prototypeLogMarginal,
   prototypeSinkhorn,
@@ -402,4 +403,26 @@ test('vmf_log_normalizer has the gradient of its value', async (t) => {
   t.true((await gradient!.read()).every((v) => v === 0));
   t.throws(() => vmfLogNormalizer(zeros([3, 1]), 1), { message: /P >= 2/ });
   t.throws(() => vmfLogNormalizer(zeros([3, 4]), 0), { message: /temperature/ });
+});
+
+test('nearest_prototypes: distances of a plain search, the same bits on any threads', async (t) => {
+  const [K, P] = [300, 7];
+  const values = pseudo(K * P, 8);
+  const rows = rowsOf(values, P);
+  const distances = rows.map((row, i) =>
+    Math.min(
+      ...rows.flatMap((other, j) =>
+        i === j ? [] : [1 - inner(row, other) / (norm(row) * norm(other))],
+      ),
+    ),
+  );
+  const { distance } = nearestPrototypes(tensor(values, [K, P], 'f64'));
+  Array.from(await distance.read()).forEach((d, i) => {
+    t.true(Math.abs(d - distances[i]!) < 1e-12);
+  });
+  await checkOp(t, {
+    op: 'nearest_prototypes',
+    inputs: [{ shape: [K, P], values }, undefined],
+    gradient: false,
+  });
 });
