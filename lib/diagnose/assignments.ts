@@ -33,15 +33,25 @@ export class AssignmentCount {
   private readonly images: number[] = [];
   private readonly labels: (number | undefined)[] = [];
   private readonly best = new Map<number, Example[]>();
+  /** Place of each watched group in `shares`, or -1. */
+  private readonly place: Int32Array;
+  private readonly shares: Float64Array;
   private entropy = 0;
 
   constructor(
     private readonly groups: UniqueGroups,
+    /** Groups whose images are wanted even where they are no image's first. */
+    private readonly watched: readonly number[] = [],
     /** Images kept for each group, the most likely. */
     private readonly kept = 6,
   ) {
     this.marginal = new Float64Array(groups.total);
     this.wins = new Int32Array(groups.total);
+    this.shares = new Float64Array(watched.length);
+    this.place = new Int32Array(groups.unique).fill(-1);
+    watched.forEach((m, i) => {
+      this.place[m] = i;
+    });
   }
 
   /** Adds assignments (n, K), each row of sum 1, of the given images. */
@@ -62,9 +72,12 @@ export class AssignmentCount {
     label: number | undefined,
   ): void {
     let winner = 0;
+    this.shares.fill(0);
     for (let k = 0; k < this.groups.total; k++) {
       const p = probabilities[at + k]!;
       this.marginal[k]! += p;
+      const place = this.place[this.groups.group[k]!]!;
+      if (place >= 0) this.shares[place]! += p;
       if (p > 0) this.entropy -= p * Math.log(p);
       if (p > probabilities[at + winner]!) winner = k;
     }
@@ -72,7 +85,12 @@ export class AssignmentCount {
     this.winners.push(winner);
     this.images.push(image);
     this.labels.push(label);
-    this.offer(this.groups.group[winner]!, { image, probability: probabilities[at + winner]! });
+    const first = this.groups.group[winner]!;
+    if (this.place[first]! < 0)
+      this.offer(first, { image, probability: probabilities[at + winner]! });
+    this.watched.forEach((m, i) => {
+      this.offer(m, { image, probability: this.shares[i]! });
+    });
   }
 
   private offer(group: number, example: Example): void {
@@ -80,6 +98,19 @@ export class AssignmentCount {
     list.push(example);
     list.sort((a, b) => b.probability - a.probability || a.image - b.image);
     this.best.set(group, list.slice(0, this.kept));
+  }
+
+  /** The groups that are the first of most images, with the number of these. */
+  busiest(most: number): { group: number; row: number; images: number }[] {
+    const images = new Map<number, number>();
+    for (const k of this.winners) {
+      const m = this.groups.group[k]!;
+      images.set(m, (images.get(m) ?? 0) + 1);
+    }
+    return [...images]
+      .sort(([a, x], [b, y]) => y - x || a - b)
+      .slice(0, most)
+      .map(([group, count]) => ({ group, row: this.groups.rows[group]!, images: count }));
   }
 
   /** The images that a group takes most surely. */

@@ -64,6 +64,8 @@ export interface PageExtras {
   shares: { all: number[]; unique: number[] } | undefined;
   /** Pictures of the largest groups, as data URIs, group by group. */
   examples: string[][];
+  /** The latent classes that most images are in: row of the first prototype, images, pictures. */
+  busiest: { row: number; images: number; examples: string[] }[];
 }
 
 export interface CheckpointDiagnosis {
@@ -156,18 +158,25 @@ function sharesOf(count: AssignmentCount, { group, unique }: DiagnosisResult['gr
   return { all: fallingShares(all), unique: fallingShares(mergeCopies(all, group, unique)) };
 }
 
-async function examplesOf(
-  { count, cache }: AssignedImages,
-  { report, groups }: DiagnosisResult,
-): Promise<string[][]> {
-  return Promise.all(
-    report.groups.map(async ({ row }) => {
-      const pictures = await Promise.all(
-        count.examplesOf(groups.group[row]!).map(({ image }) => cache.load(image)),
-      );
-      return Promise.all(pictures.filter((picture) => picture !== undefined).map(thumbnail));
-    }),
-  );
+/** Pictures of the images that a group takes most surely. */
+async function examplesOf({ count, cache }: AssignedImages, group: number): Promise<string[]> {
+  const examples = count.examplesOf(group);
+  const pictures = await Promise.all(examples.map(({ image }) => cache.load(image)));
+  return Promise.all(pictures.filter((picture) => picture !== undefined).map(thumbnail));
+}
+
+const busiestClasses = 12;
+
+async function pictured(seen: AssignedImages, { report, groups }: DiagnosisResult) {
+  const examples = report.groups.map(({ row }) => examplesOf(seen, groups.group[row]!));
+  const busiest = seen.count
+    .busiest(busiestClasses)
+    .map(async ({ group, row, images }) => ({
+      row,
+      images,
+      examples: await examplesOf(seen, group),
+    }));
+  return { examples: await Promise.all(examples), busiest: await Promise.all(busiest) };
 }
 
 /**
@@ -249,6 +258,6 @@ async function look(
       onProgress: options.onProgress,
     }),
     shares: own && sharesOf(own.count, judged.groups),
-    examples: own ? await examplesOf(own, judged) : [],
+    ...(own ? await pictured(own, judged) : { examples: [], busiest: [] }),
   };
 }

@@ -45,6 +45,11 @@ const spread = (count: number, most: number) =>
     count <= most ? i : Math.floor((i * count) / most),
   );
 
+const watchedGroups = 12;
+
+const largestGroups = ({ sizes }: UniqueGroups) =>
+  [...sizes.keys()].sort((a, b) => sizes[b]! - sizes[a]! || a - b).slice(0, watchedGroups);
+
 /**
  * Assignments of a data set's images, each resized to the network's size and cut to the middle.
  * @throws ERR_PROTEA_DATA when no image can be read
@@ -63,7 +68,7 @@ export async function assignImages(
   });
   const size = network.backbone.config.imageSize;
   const rows = spread(dataset.samples.length, options.maxImages ?? 5000);
-  const count = new AssignmentCount(groups);
+  const count = new AssignmentCount(groups, largestGroups(groups));
   let seen = 0;
   for (let begin = 0; begin < rows.length; begin += batchImages) {
     const batch = await plainBatch(

@@ -61,6 +61,7 @@ export function checkpointPage(diagnoses: readonly CheckpointDiagnosis[]): strin
           ...head,
           map: extras.map,
           ...(extras.shares ? { shares: extras.shares } : {}),
+          busiest: extras.busiest,
           groups: head.groups.map((group, i) => ({ ...group, examples: extras.examples[i] ?? [] })),
         }
       : head,

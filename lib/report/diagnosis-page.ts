@@ -47,6 +47,7 @@ export interface DiagnosisPageHead {
   /** Mean assignment (K) and that of unique prototypes (M), relative to even ones, falling. */
   shares?: { all: readonly number[]; unique: readonly number[] };
   map?: readonly PlacedGroup[];
+  busiest?: readonly { row: number; images: number; examples: readonly string[] }[];
 }
 
 export interface DiagnosisPageData {
@@ -163,12 +164,21 @@ function mlcdTable({ mlcd, total, unique }: DiagnosisPageHead): string {
   )}<p>${shown(mlcd.images)} images, temperature ${fixed(mlcd.temperature)}${mlcd.centred ? ', centred as in training' : ', not centred'}. One image alone: ${fixed(mlcd.imageEntropy)} nats. ${shown(mlcd.latentClasses)} latent classes have an image, the largest ${shown(mlcd.classSize.max)}; ${shown(mlcd.unused)} prototypes are no image's first.${nmi}</p>`;
 }
 
+const thumbs = (examples: readonly string[] = []) =>
+  `<div class="thumbs">${examples.map((uri) => `<img src="${uri}" alt="">`).join('')}</div>`;
+
+function classTable({ busiest }: DiagnosisPageHead): string {
+  if (!busiest?.length) return '';
+  return `<figure><figcaption>Latent classes with most images</figcaption>${table(
+    ['first row', 'images', 'the surest of them'],
+    busiest.map(({ row, images, examples }) => [String(row), shown(images), thumbs(examples)]),
+  )}</figure>`;
+}
+
 function groupTable({ groups }: DiagnosisPageHead): string {
   const copied = groups.filter(({ size }) => size > 1).slice(0, 12);
   if (!copied.length) return '';
   const pictured = copied.some(({ examples }) => examples?.length);
-  const thumbs = (examples: readonly string[] = []) =>
-    `<div class="thumbs">${examples.map((uri) => `<img src="${uri}" alt="">`).join('')}</div>`;
   return `<figure><figcaption>Largest groups of copies</figcaption>${table(
     ['first row', 'copies r_m', ...(pictured ? ['images it takes most surely'] : [])],
     copied.map(({ row, size, examples }) => [
@@ -230,7 +240,7 @@ export function diagnosisPage(data: DiagnosisPageData): string {
 ${trendChart(data)}
 <h2>${code(head.name)}</h2><div class="charts">${charts(head)}</div>
 <h2>How images use them</h2>${mlcdTable(head)}
-<h2>Where they lie</h2><div class="charts">${redundancyMap(head.map ?? [], `The ${part}distinct prototypes by t-SNE, coloured by the copies r_m each stands for`)}${groupTable(head)}</div>
+<h2>Where they lie</h2><div class="charts">${redundancyMap(head.map ?? [], `The ${part}distinct prototypes by t-SNE, coloured by the copies r_m each stands for`)}${groupTable(head)}${classTable(head)}</div>
 ${headTable(data.heads)}
 <p class="lead">Copies: cosine distance below ${head.epsilon}, ${escapeHtml(head.rule)} rule. Nearest: median cosine distance to the nearest other prototype. Rank: exp of the entropy of the singular values. Length: learnt magnitude, or that of the row; kappa: magnitude over temperature.</p>`;
   return page('Prototype diagnosis', `${data.file} (${data.format})`, body);

@@ -32,7 +32,14 @@ test.serial('train --json: stdout holds events only, the last one is the end', (
     document.heads.map((head: { name: string }) => head.name),
     ['student.head.last_layer.weight_v', 'teacher.head.last_layer.weight_v'],
   );
-  t.is(protea('diagnose', out, '--fail-on', '1.01').status, 5);
+  t.false('report' in document);
+  const page = join(out, 'report', 'diagnosis.html');
+  const failing = protea('diagnose', out, out, '--fail-on', 'unique<=1', '--report', page);
+  t.is(failing.status, 5);
+  t.regex(failing.stdout, /^(all \d+|\d+ of 64) prototypes are distinct at 0\.025/);
+  t.true(failing.stdout.includes(`report: ${page}`) && existsSync(page));
+  t.is(protea('diagnose', out, '--json', '--fail-on', 'unique<0.0001').status, 0);
+  t.is(protea('diagnose', out, '--no-report', '--fail-on', 'nothing<1').status, 2);
   t.is(protea('diagnose', out, '--tensor', 'nothing').status, 4);
 
   const knn = protea('eval', 'knn', '--checkpoint', out, '--json');

@@ -163,7 +163,7 @@ test('eigenvalues of a symmetric matrix', (t) => {
 });
 
 test('assignments are counted image by image', (t) => {
-  const count = new AssignmentCount(groupsOf([0, 0, 2], 0.1, 'greedy'), 1);
+  const count = new AssignmentCount(groupsOf([0, 0, 2], 0.1, 'greedy'), [1], 1);
   count.add([0.5, 0.3, 0.2, 0.1, 0.8, 0.1, 0, 0, 1], [10, 11, 12], (image) => Number(image > 11));
   const report = count.report();
   t.like(report, {
