@@ -169,13 +169,11 @@ const busiestClasses = 12;
 
 async function pictured(seen: AssignedImages, { report, groups }: DiagnosisResult) {
   const examples = report.groups.map(({ row }) => examplesOf(seen, groups.group[row]!));
-  const busiest = seen.count
-    .busiest(busiestClasses)
-    .map(async ({ group, row, images }) => ({
-      row,
-      images,
-      examples: await examplesOf(seen, group),
-    }));
+  const busiest = seen.count.busiest(busiestClasses).map(async ({ group, row, images }) => ({
+    row,
+    images,
+    examples: await examplesOf(seen, group),
+  }));
   return { examples: await Promise.all(examples), busiest: await Promise.all(busiest) };
 }
 
