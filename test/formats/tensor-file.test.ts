@@ -138,3 +138,43 @@ test('an index reads its files as one, and only those beside it', async (t) => {
     await t.throwsAsync(openTensorFile(index), { code: 'ERR_PROTEA_CHECKPOINT_FORMAT', message });
   }
 });
+
+/** The same archive with every size and offset in zip64 fields, as torch.save writes beyond 4 GB. */
+function inZip64(entry: readonly [string, Buffer]): Buffer {
+  const [head, data, directory] = [...zipPieces([entry])] as [Buffer, Buffer, Buffer];
+  const wide = Buffer.concat([directory, Buffer.alloc(28)]);
+  wide.writeUInt32LE(0xffffffff, 20);
+  wide.writeUInt32LE(0xffffffff, 24);
+  wide.writeUInt16LE(28, 30);
+  wide.writeUInt32LE(0xffffffff, 42);
+  wide.writeUInt16LE(1, directory.length);
+  wide.writeUInt16LE(24, directory.length + 2);
+  [data.length, data.length, 0].forEach((value, i) => {
+    wide.writeBigUInt64LE(BigInt(value), directory.length + 4 + 8 * i);
+  });
+  const begin = head.length + data.length;
+  const end = Buffer.alloc(56 + 20 + 22);
+  end.writeUInt32LE(0x06064b50, 0);
+  end.writeBigUInt64LE(44n, 4);
+  [1, 1, wide.length, begin].forEach((value, i) => {
+    end.writeBigUInt64LE(BigInt(value), 24 + 8 * i);
+  });
+  end.writeUInt32LE(0x07064b50, 56);
+  end.writeBigUInt64LE(BigInt(begin + wide.length), 64);
+  end.writeUInt32LE(1, 72);
+  end.writeUInt32LE(0x06054b50, 76);
+  end.fill(0xff, 84, 96);
+  return Buffer.concat([head, data, wide, end]);
+}
+
+test('zip64 is read; one whose fields are cut short is refused', async (t) => {
+  const bytes = inZip64(['archive/data.pkl', Buffer.from('\x80\x02}.', 'latin1')]);
+  t.deepEqual(await contents(t, bytes), { format: 'torch', tensors: {} });
+  const short = Buffer.from(bytes);
+  const field = bytes.indexOf(Buffer.from([1, 0, 24, 0]));
+  short.writeUInt16LE(8, field + 2);
+  await t.throwsAsync(contents(t, short), { message: /its zip64 field is too short/ });
+  const far = Buffer.from(bytes);
+  far.writeBigUInt64LE(2n ** 63n, field + 4);
+  await t.throwsAsync(contents(t, far), { message: /claims 9223372036854775808 bytes/ });
+});
