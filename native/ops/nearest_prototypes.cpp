@@ -197,6 +197,7 @@ bool are_groups(const int32_t* leader, int64_t K) {
 }
 
 void forward(const Run& run) {
+  report_progress(0);
   const Array& w = run.in[0];
   const int32_t* leader = run.in.size() == 2 && run.in[1] ? run.in[1].as<int32_t>() : nullptr;
   if (leader && !are_groups(leader, w.dim(0))) leader = nullptr;

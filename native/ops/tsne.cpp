@@ -155,6 +155,7 @@ class Descent {
 };
 
 void forward(const Run& run) {
+  report_progress(0);
   const Array& x = run.in[0];
   int64_t iterations = run.attrs.integer("iterations");
   with_floating(x.dtype, [&]<class T>() {

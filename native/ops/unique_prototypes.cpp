@@ -9,6 +9,7 @@
 //   Nothing of size K x K is made; memory is that of the directions and a sketch of 64 numbers a
 //   row. Govindarajan et al. 2024, section 3: M unique prototypes and their redundancy factors
 #include "../core/op.h"
+#include "../core/progress.h"
 #include "connected_groups.h"
 #include "greedy_groups.h"
 
@@ -36,6 +37,7 @@ void forward(const Run& run) {
   const Array& w = run.in[0];
   int64_t K = w.dim(0);
   if (K == 0) return;
+  report_progress(0);
   std::span<const double> epsilons = run.attrs.list("epsilons");
   int64_t components = run.attrs.integer("components", 0);
   auto E = static_cast<int64_t>(epsilons.size());
