@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { packageRoot } from '../native.js';
 import { addBench } from './bench.js';
+import { addConfig } from './config.js';
 import { addDiagnose } from './diagnose.js';
 import { addDoctor } from './doctor.js';
 import { addEval } from './eval.js';
@@ -23,6 +24,7 @@ const program = new Command('protea')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? exitCode.ok : exitCode.usage));
 
 addTrain(program);
+addConfig(program);
 addEval(program);
 addDiagnose(program);
 addLab(program);

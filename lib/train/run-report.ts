@@ -1,9 +1,11 @@
 import { verdict } from '../diagnose/index.js';
 import { card, escapeHtml, lineChart, page, type Series } from '../report/index.js';
+import { recipes } from '../ssl/index.js';
 import type { TrainConfig } from './config.js';
 import { configText } from './config-file.js';
 import type { EndEvent } from './events.js';
 import { writeAtomic } from './files.js';
+import { snakeCase } from './metric-lines.js';
 import type { Metrics, RunFolder } from './run-folder.js';
 
 function series(metrics: readonly Metrics[], key: string, name: string, style: Series['style']) {
@@ -17,9 +19,10 @@ function charts(metrics: readonly Metrics[], config: TrainConfig): string {
   const K = config.head.prototypes;
   const of = (key: string, name: string, style: Series['style']) =>
     series(metrics, key, name, style);
+  const { loss } = recipes[config.method].main;
   return [
-    lineChart([of('train/dino', 'DINO loss', 'b')], {
-      title: 'Loss',
+    lineChart([of(`train/${snakeCase(loss)}`, loss, 'b')], {
+      title: `Loss (${loss})`,
       x: 'step',
       y: 'nats',
       level: { value: Math.log(K), name: 'ln K: nothing learnt' },

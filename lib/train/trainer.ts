@@ -2,6 +2,7 @@ import { CropLoader, type Dataset, multiCrop, openData } from '../data/index.js'
 import { uniformCollapse, verdict } from '../diagnose/index.js';
 import { ProteaError } from '../error.js';
 import { type KnnReport, knnOf, knnSplit, spreadRows } from '../eval/index.js';
+import { recipes } from '../ssl/index.js';
 import type { Tensor } from '../tensor/index.js';
 import { type Checkpoint, newestCheckpoint, writeCheckpoint } from './checkpoint.js';
 import { Clock } from './clock.js';
@@ -95,12 +96,12 @@ export class Trainer {
 
   /** All tensors that a checkpoint holds. */
   private stateByPrefix(): Map<string, Map<string, Tensor>> {
-    const { method, optimiser } = this.training;
+    const { method } = this.training;
     return new Map([
       ['student.', method.student.parameters],
       ['teacher.', method.teacher.parameters],
-      ['optimiser.', optimiser.state()],
-      ['', new Map(method.targets.state)],
+      ['optimiser.', this.training.optimiserState()],
+      ['', new Map(method.state)],
     ]);
   }
 
@@ -134,9 +135,18 @@ export class Trainer {
     if (this.nonFinite <= maxNonFinite) return;
     throw new ProteaError(
       'ERR_PROTEA_NUMERIC',
-      `The loss is not finite at step ${step}, the ${this.nonFinite}th time in a row; no parameter was changed by those steps`,
+      `The loss is not finite at step ${step} (${this.lossText()}), the ${this.nonFinite}th time in a row; no parameter was changed by those steps`,
       { hint: 'Lower optim.lr or raise loss.teacherTemperature; the last checkpoint is good.' },
     );
+  }
+
+  /** The parts of the last loss, those that are not finite first: "koleo NaN, dino 5.1". */
+  private lossText(): string {
+    const parts = Object.entries(this.last!.losses);
+    return parts
+      .sort(([, a], [, b]) => Number(Number.isFinite(a)) - Number(Number.isFinite(b)))
+      .map(([name, value]) => `${name} ${Number.isFinite(value) ? value.toFixed(4) : value}`)
+      .join(', ');
   }
 
   private async *afterStep(step: number): AsyncGenerator<TrainEvent> {
@@ -189,17 +199,18 @@ export class Trainer {
   }
 
   private async diagnose(): Promise<DiagnosisEvent> {
-    const { teacher, studentUnique, mlcd } = await this.inspection();
-    const dino = this.last?.dino ?? Number.NaN;
+    const { teacher, studentUnique, mlcd, others } = await this.inspection();
+    const loss = this.last?.losses[recipes[this.config.method].main.loss] ?? Number.NaN;
     const event: DiagnosisEvent = {
       event: 'diagnosis',
       step: this.done,
       prototypes: { ...teacher, of: 'teacher' },
       studentUnique,
       mlcd,
-      loss: dino,
+      others,
+      loss,
       verdict: verdict(teacher),
-      uniformCollapse: uniformCollapse(dino, this.config.head.prototypes),
+      uniformCollapse: uniformCollapse(loss, teacher.total),
     };
     await this.folder.appendMetrics(diagnosisMetrics(event));
     return event;
@@ -219,7 +230,7 @@ export class Trainer {
       {
         format: 'protea-1',
         step: this.done,
-        optimiserSteps: this.training.optimiser.steps,
+        optimiserSteps: this.training.steps,
         config: lasting(this.config),
         nonFinite: this.nonFinite,
       },
@@ -240,7 +251,7 @@ export class Trainer {
   private async end(): Promise<EndEvent> {
     const imagesPerSecond = this.clock.overall;
     const complete = this.done === this.steps;
-    const { teacher, mlcd } = await this.inspection();
+    const { teacher, mlcd, others } = await this.inspection();
     const event: EndEvent = {
       event: 'end',
       checkpoint: this.newest,
@@ -248,6 +259,7 @@ export class Trainer {
       imagesPerSecond,
       prototypes: { ...teacher, of: 'teacher' },
       mlcd,
+      others,
       knn: complete ? await this.knn() : null,
       report: this.folder.report,
       complete,
@@ -267,7 +279,7 @@ function loaderOf(config: TrainConfig, dataset: Dataset, onWarning: (message: st
   return new CropLoader(dataset, {
     batch: optim.batch,
     seed,
-    recipes: multiCrop({ ...crops, localCrops: crops.local }),
+    recipes: multiCrop({ ...crops, globalCrops: crops.global, localCrops: crops.local }),
     normalisation: data,
     workers: data.workers,
     cacheBytes: data.cacheBytes,
