@@ -9,6 +9,7 @@ import { addDiagnose } from './diagnose.js';
 import { addDoctor } from './doctor.js';
 import { addEval } from './eval.js';
 import { addLab } from './lab.js';
+import { addMethods } from './methods.js';
 import { exitCode } from './output.js';
 import { addTrain } from './train.js';
 
@@ -25,6 +26,7 @@ const program = new Command('protea')
 
 addTrain(program);
 addConfig(program);
+addMethods(program);
 addEval(program);
 addDiagnose(program);
 addLab(program);

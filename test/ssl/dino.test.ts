@@ -7,10 +7,11 @@ import {
   type MethodConfig,
   maskedTokens,
   meMax,
+  meMaxOf,
   methodParameters,
   targetKinds,
 } from '../../lib/ssl/index.js';
-import { backward, scope, tensor, watch } from '../../lib/tensor/index.js';
+import { backward, linear, scope, softmax, tensor, watch } from '../../lib/tensor/index.js';
 import { pseudo } from '../support/check-op.js';
 
 const backbone = vitConfig('vit-nano', { imageSize: 16, patchSize: 4, depth: 1 });
@@ -136,4 +137,46 @@ test('ME-MAX is 0 for an even mean and log K for one prototype', async (t) => {
   t.true(Math.abs(await meMax(even).item()) < 1e-6);
   const one = tensor([1, 0, 1, 0], [2, 2]);
   t.true(Math.abs((await meMax(one).item()) - Math.log(2)) < 1e-6);
+});
+
+/** The gradient of KoLeo-proto with respect to prototypes (K, 4). */
+async function spreading(values: number[], options: Parameters<typeof koleoProto>[1]) {
+  const gradient = scope(() => {
+    const prototypes = watch(tensor(values, [values.length / 4, 4]));
+    return backward(koleoProto(prototypes, options), [prototypes])[0]!;
+  });
+  return Array.from(await gradient.read(), Number);
+}
+
+const copies = [1, 2, 3, 4, 1, 2, 3, 4, -1, 0, 2, 1];
+
+test('exact copies part under the tie break, the same way every time, with a bounded force', async (t) => {
+  const pair = copies.slice(0, 8);
+  t.true(
+    (await spreading(pair, {})).every((v) => v === 0),
+    'no direction, no force',
+  );
+  const parted = await spreading(pair, { tieBreak: 1e-4 });
+  t.deepEqual(await spreading(pair, { tieBreak: 1e-4 }), parted);
+  const apart = parted.slice(0, 4).reduce((s, v, i) => s + (v - parted[4 + i]!) ** 2, 0);
+  t.true(apart > 1e-4, `${apart}`);
+  t.true(Math.hypot(...parted) < 1e3);
+});
+
+test('its own clip keeps KoLeo-proto from crowding out the other gradients', async (t) => {
+  const near = copies.map((v, i) => v + (i === 4 ? 2e-3 : 0));
+  const whole = await spreading(near, {});
+  t.true(Math.hypot(...whole) > 1);
+  const clipped = await spreading(near, { clip: 0.25 });
+  t.true(Math.abs(Math.hypot(...clipped) - 0.25) < 1e-5);
+  clipped.forEach((v, i) => {
+    t.true(Math.abs(v - (0.25 * whole[i]!) / Math.hypot(...whole)) < 1e-5);
+  });
+});
+
+test('ME-MAX of rows is ME-MAX of their probabilities', async (t) => {
+  const rows = { z: tensor(pseudo(20, 1), [5, 4]), prototypes: tensor(pseudo(28, 2), [7, 4]) };
+  const streamed = await meMaxOf({ ...rows, temperature: 0.2 }).item();
+  const written = await meMax(softmax(linear(rows.z, rows.prototypes), 0.2)).item();
+  t.true(Math.abs(streamed - written) < 1e-6);
 });

@@ -1,4 +1,4 @@
-import { checkInteger, invalid, ProteaError } from '../../error.js';
+import { checkInteger, ProteaError } from '../../error.js';
 import {
   constant,
   normal,
@@ -9,6 +9,7 @@ import {
 import {
   batchNorm,
   gelu,
+  identity,
   l2Normalize,
   linear,
   linearGelu,
@@ -77,10 +78,10 @@ export function checkPrototypeHead(config: PrototypeHeadConfig): void {
       hint: 'Set head.layer to weight-norm, whose magnitudes are the concentrations.',
     });
   if (layers === 0 && inDim !== bottleneckDim)
-    throw invalid(
-      'head.bottleneckDim',
-      `the backbone's width ${inDim} (head.layers is 0)`,
-      bottleneckDim,
+    throw new ProteaError(
+      'ERR_PROTEA_CONFIG',
+      `Without layers the bottleneck has the backbone's width ${inDim}, not ${bottleneckDim}`,
+      { hint: `Set head.bottleneckDim to ${inDim}, or head.layers to 1 or more.` },
     );
 }
 
@@ -162,7 +163,9 @@ export class PrototypeHead {
   /** Prototypes (K, bottleneckDim): directions times magnitudes. */
   prototypes(): Tensor {
     const gain = this.parameters.get(`${this.layerName}.weight_g`);
-    return this.layer.prototypes(this.directions, gain);
+    // A mixture's means change before backward runs, which may still need what they were.
+    const directions = this.given ? identity(this.given) : this.directions;
+    return this.layer.prototypes(directions, gain);
   }
 
   /** What the head itself adds to its logits after the temperature (K), if anything. */
