@@ -1,6 +1,6 @@
 import { ProteaError } from '../error.js';
 import type { ParameterSpec, Parameters } from '../nn/index.js';
-import { concatRows, type Tensor, unrecorded, weightedSum } from '../tensor/index.js';
+import { concatRows, identity, type Tensor, unrecorded, weightedSum } from '../tensor/index.js';
 import { type MethodName, recipes } from './methods/index.js';
 import {
   type HeadName,
@@ -177,12 +177,13 @@ export class Method {
     }
   }
 
-  /** Bottleneck vectors z (rows, P) of the teacher against its prototypes, before they are balanced. */
-  teacherRows(tokens: HeadName, z: Tensor, temperature: number): TeacherRows {
+  /** The teacher's prototypes at a temperature. Copies: what learns by itself must not be tracked here. */
+  teacherSide(tokens: HeadName, temperature: number): Omit<TeacherRows, 'z'> {
     return unrecorded(() => {
       const head = this.teacher.headOf(tokens);
-      const prototypes = head.prototypes();
-      return { z, prototypes, bias: head.bias(prototypes, temperature), temperature };
+      const made = head.prototypes();
+      const prototypes = this.config.learning === 'clustering' ? identity(made) : made;
+      return { prototypes, bias: head.bias(prototypes, temperature), temperature };
     });
   }
 }

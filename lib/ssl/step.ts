@@ -23,6 +23,7 @@ export class MethodStep {
   predictions: Omit<PrototypeRows, 'views'> | undefined;
   private readonly updates: ((guard: Tensor) => void)[] = [];
   private readonly students = new Map<PrototypeHead, Side>();
+  private readonly teachers = new Map<HeadName, Omit<TeacherRows, 'z'>>();
 
   constructor(
     readonly method: Method,
@@ -68,10 +69,16 @@ export class MethodStep {
     return { z, ...side, temperature };
   }
 
-  /** The teacher's bottleneck vectors z (rows, P) against its prototypes, not yet balanced. */
+  /** The teacher's bottleneck vectors z (rows, P) against its prototypes, made once a step; not yet balanced. */
   teacherRows(head: HeadName, z: Tensor): TeacherRows {
-    const { teacherTemperature, patchTemperature = teacherTemperature } = this.values;
-    return this.method.teacherRows(head, z, head === 'cls' ? teacherTemperature : patchTemperature);
+    let side = this.teachers.get(head);
+    if (!side) {
+      const { teacherTemperature, patchTemperature = teacherTemperature } = this.values;
+      const temperature = head === 'cls' ? teacherTemperature : patchTemperature;
+      side = this.method.teacherSide(head, temperature);
+      this.teachers.set(head, side);
+    }
+    return { z, ...side };
   }
 
   /**

@@ -66,7 +66,8 @@ async function marginalOf(method: Method, options: InspectOptions): Promise<Floa
       unrecorded(() => {
         const images = tensor(plain.values, [plain.rows.length, 3, size, size]);
         const { tokens } = method.recipe.main;
-        const rows = method.teacherRows(tokens, mainVectors(method, images), temperature);
+        const z = mainVectors(method, images);
+        const rows = { z, ...method.teacherSide(tokens, temperature) };
         const targets = method.targets.get(tokens)!;
         const bias = targets.ofBatch ? rows.bias : targets.bias(rows);
         return prototypeMarginal({ ...rows, bias });
