@@ -59,6 +59,13 @@ const masks: Check[] = [
     recipes[method].masks && kind !== 'none' && (probability === 0 || ratio[1] === 0)
       ? ['No patch is ever masked', 'Raise mask.probability and the second number of mask.ratio.']
       : undefined,
+  ({ method, mask: { probability, ratio } }) =>
+    method === 'capi' && (probability < 1 || ratio[0] === 0)
+      ? [
+          'capi learns from masked patches alone, so every image must have some',
+          'Set mask.probability to 1 and the first number of mask.ratio above 0.',
+        ]
+      : undefined,
   ({ mask: { ratio } }) =>
     ratio[0] > ratio[1]
       ? [`mask.ratio runs from ${ratio[0]} to ${ratio[1]}`, 'Give the smaller number first.']

@@ -17,7 +17,7 @@ export function methodConfigOf(config: LastingConfig): MethodConfig {
     method,
     backbone,
     head: { ...own, inDim: backbone.dim, bias: true },
-    patchHead: patches,
+    patchHead: recipes[method].masks ? patches : 'shared',
     patchPrototypes: patchPrototypes ?? undefined,
     learning,
     mixture: { ...mixture, seed },

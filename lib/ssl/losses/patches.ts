@@ -76,7 +76,7 @@ export function positionwisePatchLoss(
   step: MethodStep,
   teacherSaw: Seen,
   studentSaw: Seen,
-): Tensor {
+): Tensor | undefined {
   const { batch, student, teacher } = step;
   const { images } = batch;
   const mask = batch.mask!;
@@ -97,6 +97,7 @@ export function positionwisePatchLoss(
       ),
     ];
   });
+  if (!losses.length) return undefined;
   return weightedSum(
     losses,
     losses.map(() => 1),

@@ -19,6 +19,6 @@ export const capi: Recipe = {
     const student = step.studentSees(global, 0, { mask });
     step.globalFeatures = { features: student.features, views: 1 };
     const loss = positionwisePatchLoss(step, teacher, student);
-    return { capi: { loss, weight: step.method.config.weights?.patch ?? 1 } };
+    return { capi: loss && { loss, weight: step.method.config.weights?.patch ?? 1 } };
   },
 };

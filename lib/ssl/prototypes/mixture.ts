@@ -46,20 +46,25 @@ export class MixturePrototypes {
   }
 
   /**
-   * K components of one row's weight each, at random directions, with the variance 1 / P that points
-   * spread over the sphere have.
+   * K components at random directions, with the variance 1 / P that points spread over the sphere
+   * have, and the statistics 1 / forgetting that every component in use tends to: all weigh the same
+   * from the start, so those that were first near the data have no lead over the others.
    */
   static fresh(K: number, P: number, seed: number, stream: number, options: MixtureOptions) {
     const means = directions(K, P, seed, stream);
     const variance = 1 / P;
+    const weight = 1 / options.forgetting;
     const state = {
       pi: full([K], 1 / K),
       mu: tensor(means, [K, P]),
       variance: full([K, P], variance),
-      s0: full([K], 1),
-      s1: tensor(means, [K, P]),
+      s0: full([K], weight),
+      s1: tensor(
+        means.map((m) => weight * m),
+        [K, P],
+      ),
       s2: tensor(
-        means.map((m) => m * m + variance),
+        means.map((m) => weight * (m * m + variance)),
         [K, P],
       ),
     };
