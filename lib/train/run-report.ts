@@ -15,6 +15,23 @@ function series(metrics: readonly Metrics[], key: string, name: string, style: S
   return { name, style, points };
 }
 
+const styles = ['a', 'b', 'c', 'd'] as const;
+/** Numbers of a step that are no part of its loss. */
+const notLosses = ['train/loss', 'train/lr', 'train/gradient_norm'];
+
+/** What else the loss was made of, or nothing. */
+function otherLosses(metrics: readonly Metrics[], main: string): string {
+  const names = new Set(metrics.flatMap((line) => Object.keys(line)));
+  const others = [...names].filter(
+    (name) => name.startsWith('train/') && !notLosses.includes(name) && name !== main,
+  );
+  if (!others.length) return '';
+  const lines = others.map((name, i) =>
+    series(metrics, name, name.replace('train/', ''), styles[i % styles.length]!),
+  );
+  return lineChart(lines, { title: 'Other losses, before their weights', x: 'step', y: 'nats' });
+}
+
 function charts(metrics: readonly Metrics[], config: TrainConfig): string {
   const K = config.head.prototypes;
   const of = (key: string, name: string, style: Series['style']) =>
@@ -27,6 +44,7 @@ function charts(metrics: readonly Metrics[], config: TrainConfig): string {
       y: 'nats',
       level: { value: Math.log(K), name: 'ln K: nothing learnt' },
     }),
+    otherLosses(metrics, `train/${snakeCase(loss)}`),
     lineChart(
       [of('diag/unique_teacher', 'teacher', 'b'), of('diag/unique_student', 'student', 'a')],
       {

@@ -1,5 +1,6 @@
 // Every method, with every way its prototypes can learn, on a few synthetic images.
 import test from 'ava';
+import { native } from '../../lib/native.js';
 import { AdamW, initialise, vitConfig } from '../../lib/nn/index.js';
 import {
   type CropBatch,
@@ -183,4 +184,14 @@ test('prototypes that stand still leave KoLeo-proto out', (t) => {
   const config = { ...configFor('dino', 'gradient'), regularizers: { koleo: 0, koleoProto: 1 } };
   const { parts } = fresh(config).losses(batchFor('dino'), { ...values, frozen: true });
   t.deepEqual(Object.keys(parts), ['dino']);
+});
+
+test('a step leaves nothing behind but its losses', (t) => {
+  const live = () => native((addon) => addon.memory()).tensors;
+  for (const learning of prototypeLearnings) {
+    const made = fresh(configFor('ibot', learning));
+    const before = live();
+    scope(() => void made.losses(batchFor('ibot'), values));
+    t.is(live(), before, learning);
+  }
 });
