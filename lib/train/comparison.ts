@@ -8,7 +8,7 @@ import type { TrainConfig } from './config.js';
 import { loadConfig } from './config-file.js';
 import type { EndEvent, TrainEvent } from './events.js';
 import { writeAtomic } from './files.js';
-import { freshMethod } from './model.js';
+import { featureOptions, freshMethod } from './model.js';
 import { Trainer } from './trainer.js';
 
 export interface ComparisonOptions {
@@ -77,13 +77,13 @@ async function settled(preset: string, options: ComparisonOptions): Promise<Trai
 
 /** kNN of the network before training. */
 async function untrained(config: TrainConfig): Promise<KnnReport | null> {
-  const { data, crops, eval: options } = config;
+  const { data, eval: options } = config;
   const train = await openData(data.source, { labels: data.labels ?? undefined });
   const test = data.test ? await openData(data.test) : undefined;
   const split = knnSplit(train, test, options.maxImages);
   if (!split) return null;
   const { backbone } = freshMethod(config).method.teacher;
-  return knnOf(backbone, split, { size: crops.globalSize, normalisation: data }, { k: options.k });
+  return knnOf(backbone, split, featureOptions(config), { k: options.k });
 }
 
 /** Trains one preset, or goes on with it; undefined when it was stopped. */

@@ -1,4 +1,5 @@
 import { ProteaError } from '../error.js';
+import type { FeatureOptions } from '../eval/index.js';
 import { initialise, type Parameters, vitConfig } from '../nn/index.js';
 import { Method, type MethodConfig, methodParameters, recipes } from '../ssl/index.js';
 import { emaUpdate } from '../tensor/index.js';
@@ -28,6 +29,13 @@ export function methodConfigOf(config: LastingConfig): MethodConfig {
     regularizers: loss,
   };
 }
+
+/** What a run's images are judged by: CLS, or the mean patch where the method trains patches alone. */
+export const featureOptions = ({ crops, data, method }: LastingConfig): FeatureOptions => ({
+  size: crops.globalSize,
+  normalisation: data,
+  pool: recipes[method].main.tokens === 'cls' ? 'cls' : 'patches',
+});
 
 /** A method with what its optimiser goes on with. */
 export interface MethodState {

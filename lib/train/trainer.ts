@@ -10,7 +10,7 @@ import { lasting, type TrainConfig } from './config.js';
 import type { DiagnosisEvent, EndEvent, StepEvent, TrainEvent } from './events.js';
 import { type Inspection, inspect } from './inspect.js';
 import { diagnosisMetrics, stepMetrics } from './metric-lines.js';
-import { freshMethod, restoredMethod } from './model.js';
+import { featureOptions, freshMethod, restoredMethod } from './model.js';
 import { type OpenRunOptions, RunFolder } from './run-folder.js';
 import { writeTrainReport } from './run-report.js';
 import { type Schedules, schedulesOf } from './schedules.js';
@@ -240,12 +240,12 @@ export class Trainer {
   }
 
   private async knn(): Promise<KnnReport | null> {
-    const { data, eval: options, crops } = this.config;
+    const { data, eval: options } = this.config;
     const test = data.test ? await openData(data.test) : undefined;
     const split = knnSplit(this.dataset, test, options.maxImages, { train: this.loader.cache });
     if (!split) return null;
-    const features = { size: crops.globalSize, normalisation: data };
-    return knnOf(this.training.method.teacher.backbone, split, features, { k: options.k });
+    const { backbone } = this.training.method.teacher;
+    return knnOf(backbone, split, featureOptions(this.config), { k: options.k });
   }
 
   private async end(): Promise<EndEvent> {
