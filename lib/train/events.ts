@@ -33,6 +33,8 @@ export interface DiagnosisEvent {
   others: Record<string, UniqueReport>;
   /** The method's main cross-entropy. */
   loss: number;
+  /** Each loss of the last step before its weight, by name. */
+  losses: Record<string, number>;
   verdict: string;
   /** Set when the loss stands at ln K. */
   uniformCollapse: string | null;

@@ -4,6 +4,7 @@ import { ProteaError } from '../error.js';
 import { type KnnReport, knnOf, knnSplit, spreadRows } from '../eval/index.js';
 import { recipes } from '../ssl/index.js';
 import type { Tensor } from '../tensor/index.js';
+import { checkConfig } from './check-config.js';
 import { type Checkpoint, newestCheckpoint, writeCheckpoint } from './checkpoint.js';
 import { Clock } from './clock.js';
 import { lasting, type TrainConfig } from './config.js';
@@ -64,6 +65,7 @@ export class Trainer {
     out: string,
     options: OpenRunOptions = {},
   ): Promise<Trainer> {
+    checkConfig(config);
     const { data } = config;
     const dataset = await openData(data.source, { labels: data.labels ?? undefined });
     const warnings = [...dataset.warnings];
@@ -187,10 +189,13 @@ export class Trainer {
   }
 
   private inspection(): Promise<Inspection> {
-    const { data, crops, run } = this.config;
+    const { data, crops, run, method } = this.config;
+    const { teacherTemperature, patchTemperature } = this.schedules;
+    const temperature =
+      recipes[method].main.tokens === 'cls' ? teacherTemperature : patchTemperature;
     return inspect(this.training.method, {
       epsilon: run.epsilon,
-      teacherTemperature: this.schedules.teacherTemperature(Math.max(0, this.done - 1)),
+      teacherTemperature: temperature(Math.max(0, this.done - 1)),
       cache: this.loader.cache,
       rows: spreadRows(this.dataset.samples.length, inspectedImages),
       size: crops.globalSize,
@@ -209,6 +214,7 @@ export class Trainer {
       mlcd,
       others,
       loss,
+      losses: this.last?.losses ?? {},
       verdict: verdict(teacher),
       uniformCollapse: uniformCollapse(loss, teacher.total),
     };
