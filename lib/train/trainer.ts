@@ -1,4 +1,4 @@
-import { CropLoader, type Dataset, multiCrop, openData } from '../data/index.js';
+import { type CropLoader, type Dataset, openData } from '../data/index.js';
 import { uniformCollapse, verdict } from '../diagnose/index.js';
 import { ProteaError } from '../error.js';
 import { type KnnReport, knnOf, knnSplit, spreadRows } from '../eval/index.js';
@@ -10,6 +10,7 @@ import { Clock } from './clock.js';
 import { lasting, type TrainConfig } from './config.js';
 import type { DiagnosisEvent, EndEvent, StepEvent, TrainEvent } from './events.js';
 import { type Inspection, inspect } from './inspect.js';
+import { loaderOf, stepsOf } from './loading.js';
 import { diagnosisMetrics, stepMetrics } from './metric-lines.js';
 import { featureOptions, freshMethod, restoredMethod } from './model.js';
 import { type OpenRunOptions, RunFolder } from './run-folder.js';
@@ -278,26 +279,4 @@ export class Trainer {
   async close(): Promise<void> {
     await this.folder.close();
   }
-}
-
-function loaderOf(config: TrainConfig, dataset: Dataset, onWarning: (message: string) => void) {
-  const { crops, data, optim, seed } = config;
-  return new CropLoader(dataset, {
-    batch: optim.batch,
-    seed,
-    recipes: multiCrop({ ...crops, globalCrops: crops.global, localCrops: crops.local }),
-    normalisation: data,
-    workers: data.workers,
-    cacheBytes: data.cacheBytes,
-    maxBadFraction: data.maxBadFraction,
-    onWarning,
-  });
-}
-
-function stepsOf({ optim }: TrainConfig, perEpoch: number): number {
-  const steps = optim.steps ?? Math.round((optim.epochs ?? 0) * perEpoch);
-  if (steps >= 1) return steps;
-  throw new ProteaError('ERR_PROTEA_CONFIG', 'optim.epochs or optim.steps must be given', {
-    hint: 'For example optim.epochs=10.',
-  });
 }
