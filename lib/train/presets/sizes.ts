@@ -102,6 +102,8 @@ const vits16: TrainConfig = {
 /**
  * Small images and short runs on two CPU cores. KoLeo on the features keeps images apart from the first
  * step on; milder colours and larger local crops than DINO's leave something that two views share.
+ * A mixture gets a row a component every few steps, so it forgets fast and is annealed to the end: its
+ * components then take part instead of staying where they began.
  */
 const tiny: TrainConfig = changed(vits16, {
   data: { test: 'flora:test=1,images=600' },
@@ -115,6 +117,7 @@ const tiny: TrainConfig = changed(vits16, {
   },
   model: { size: 'vit-nano', patchSize: 4, dropPath: 0 },
   head: { prototypes: 1024, hiddenDim: 256, bottleneckDim: 64 },
+  mixture: { forgetting: 0.2, annealing: 0.9 },
   loss: { teacherTemperature: 0.04, patchTemperature: 0.04, koleo: 0.3 },
   optim: {
     batch: 32,
