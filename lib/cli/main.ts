@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { packageRoot } from '../native.js';
 import { addBench } from './bench.js';
+import { addConfig } from './config.js';
 import { addDiagnose } from './diagnose.js';
 import { addDoctor } from './doctor.js';
 import { addEval } from './eval.js';
 import { addLab } from './lab.js';
+import { addMethods } from './methods.js';
 import { exitCode } from './output.js';
 import { addTrain } from './train.js';
 
@@ -28,6 +30,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 addTrain(program);
+addConfig(program);
+addMethods(program);
 addEval(program);
 addDiagnose(program);
 addLab(program);

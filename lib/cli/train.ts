@@ -5,7 +5,8 @@ import { type EndEvent, loadConfig, type TrainEvent, Trainer } from '../train/in
 import { chooseDevice, exitCode, type Output, run } from './output.js';
 import { Progress } from './progress.js';
 
-interface TrainFlags {
+/** Flags that stand for settings. */
+export interface TrainFlags {
   preset?: string;
   config?: string;
   data?: string;
@@ -16,13 +17,13 @@ interface TrainFlags {
   steps?: string;
   seed?: string;
   logEvery?: string;
-  device: string;
+  device?: string;
   overwrite?: boolean;
   json?: boolean;
 }
 
 /** Flags are the last overrides. */
-function overridesOf(flags: TrainFlags, given: readonly string[]): string[] {
+export function overridesOf(flags: TrainFlags, given: readonly string[]): string[] {
   const named: [string, string | undefined][] = [
     ['data.source', flags.data],
     ['data.labels', flags.labels],
@@ -42,7 +43,7 @@ function overridesOf(flags: TrainFlags, given: readonly string[]): string[] {
 }
 
 /** First Ctrl-C or SIGTERM: finish the step, save, stop. Second: stop now. */
-function stopOnSignals(): { signal: AbortSignal; code: () => number } {
+export function stopOnSignals(): { signal: AbortSignal; code: () => number } {
   const controller = new AbortController();
   let code: number = exitCode.ok;
   const stop = (exit: number) => () => {
@@ -67,7 +68,7 @@ function closing(end: EndEvent): string {
 }
 
 async function train(flags: TrainFlags, given: readonly string[], out: Output): Promise<number> {
-  chooseDevice(flags.device);
+  chooseDevice(flags.device ?? 'auto');
   const config = await loadConfig({
     preset: flags.preset,
     file: flags.config,

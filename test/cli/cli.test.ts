@@ -70,3 +70,26 @@ test.serial('doctor and help succeed', (t) => {
   t.is(protea('--help').status, 0);
   t.regex(protea('train', '--help').stdout, /Examples:/);
 });
+
+test.serial('config shows presets with comments, and the schema', (t) => {
+  const shown = protea('config', 'show', 'msn-tiny', 'optim.batch=4');
+  t.is(shown.status, 0, shown.stderr);
+  t.regex(shown.stdout, /^# msn-tiny\n# Source: facebookresearch\/msn/);
+  t.regex(shown.stdout, /batch: 4 # Images a step\./);
+  t.is(JSON.parse(protea('config', 'show', 'msn-tiny', '--json').stdout).method, 'msn');
+  t.is(JSON.parse(protea('config', 'schema').stdout).type, 'object');
+  t.true(protea('config', 'presets').stdout.split('\n').includes('dinov2-gmm-vitb16'));
+  const wrong = protea('config', 'show', 'dino-kp-tyni');
+  t.is(wrong.status, 2);
+  t.regex(wrong.stderr, /Did you mean "dino-kp-tiny"/);
+});
+
+test.serial('methods trains what is asked for and prints a table', (t) => {
+  const out = join(temporaryFolder(t), 'runs');
+  const made = protea('methods', '--methods', 'dino,ibot-gmm', '--out', out, ...smallOverrides(4));
+  t.is(made.status, 0, made.stderr);
+  t.regex(made.stdout, /`dino-tiny` \| 4 \|.*\n.*`ibot-gmm-tiny` \| 4 \|/);
+  t.true(existsSync(join(out, 'table.md')));
+  t.is(protea('methods', '--methods', 'dono').status, 2);
+  t.is(protea('methods', '--budget', '0').status, 2);
+});

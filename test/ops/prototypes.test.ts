@@ -205,22 +205,6 @@ test('prototype_cross_entropy refuses views that do not fit', (t) => {
   t.throws(() => call(side(6, 3), side(4, 2, 5), 6), { message: /as many prototypes/ });
 });
 
-test('prototype_marginal is the mean of the probabilities', async (t) => {
-  const [R, K, P] = [5, 131, 3];
-  await checkOp(t, {
-    op: 'prototype_marginal',
-    inputs: [random([R, P], 1), random([K, P], 2), random([K], 3)],
-    attrs: { temperature: 0.2 },
-    gradient: false,
-    reference: ([z, w, bias]) => {
-      const p = rowsOf(z!, P).map((row) =>
-        softmaxOf(rowsOf(w!, P).map((k, i) => inner(row, k) / 0.2 + bias![i]!)),
-      );
-      return [bias!.map((_, k) => p.reduce((s, row) => s + row[k]!, 0) / R)];
-    },
-  });
-});
-
 function koleoOf(x: number[], D: number, eps: number, pairwise: number, least: number) {
   const u = rowsOf(x, D).map((row) => row.map((v) => v / Math.max(norm(row), 1e-8)));
   const nearest = u.map((a, i) => {

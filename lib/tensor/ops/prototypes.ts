@@ -66,6 +66,10 @@ type Logits = Omit<PrototypeRows, 'views'>;
 export const prototypeMarginal = ({ z, prototypes, bias, temperature }: Logits): Tensor =>
   unrecorded(() => call('prototype_marginal', [z, prototypes, bias], { temperature, log: 0 }))[0]!;
 
+/** `prototypeMarginal` with gradients to z, prototypes and bias, as ME-MAX needs: (K). */
+export const meanAssignment = ({ z, prototypes, bias, temperature }: Logits): Tensor =>
+  call('prototype_marginal', [z, prototypes, bias], { temperature, log: 0 })[0]!;
+
 /** The logarithm of `prototypeMarginal`, finite where the marginal itself is too small a number. */
 export const prototypeLogMarginal = ({ z, prototypes, bias, temperature }: Logits): Tensor =>
   unrecorded(() => call('prototype_marginal', [z, prototypes, bias], { temperature, log: 1 }))[0]!;
