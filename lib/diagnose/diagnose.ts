@@ -89,12 +89,10 @@ export async function diagnose(
   if (placed === prototypes) await release(rows.values);
   try {
     const asked = [...new Set([epsilon, ...epsilons])].sort((a, b) => a - b);
-    const swept = await watched('copies', sweep(placed, asked), onProgress);
-    const found = swept[asked.indexOf(epsilon)]!;
+    const { found, curve } = await watched('copies', sweep(placed, asked, epsilon), onProgress);
     const neighbours = await watched('neighbours', neighboursOf(placed, found.greedy), onProgress);
     const groups = found[rule];
     const own = described(groups, dim, length, options);
-    const curve = swept.map(pointOf);
     return { report: { ...own, neighbours, effectiveRank: rank, curve }, groups };
   } finally {
     if (placed !== prototypes) placed.dispose();
@@ -103,20 +101,22 @@ export async function diagnose(
 
 type Swept = Record<UniqueRule, UniqueGroups>;
 
-/** Groups by both rules at every epsilon, from one sweep. */
-async function sweep(prototypes: Tensor, epsilons: readonly number[]): Promise<Swept[]> {
+/** Counts by both rules at every epsilon, from one sweep, and the groups at one of them. */
+async function sweep(prototypes: Tensor, epsilons: readonly number[], epsilon: number) {
   const K = prototypes.shape[0]!;
-  const found = prototypeGroups(prototypes, epsilons);
+  const read = prototypeGroups(prototypes, epsilons);
   try {
-    const leaders = await found.read();
-    const at = (row: number, epsilon: number, rule: UniqueRule) =>
-      groupsOf(leaders.subarray(row * K, (row + 1) * K), epsilon, rule);
-    return epsilons.map((epsilon, e) => ({
-      greedy: at(e, epsilon, 'greedy'),
-      components: at(epsilons.length + e, epsilon, 'components'),
-    }));
+    const leaders = await read.read();
+    const at = (row: number, rule: UniqueRule) =>
+      groupsOf(leaders.subarray(row * K, (row + 1) * K), epsilons[row % epsilons.length]!, rule);
+    const both = (e: number): Swept => ({
+      greedy: at(e, 'greedy'),
+      components: at(epsilons.length + e, 'components'),
+    });
+    const curve = epsilons.map((_, e) => pointOf(both(e)));
+    return { found: both(epsilons.indexOf(epsilon)), curve };
   } finally {
-    found.dispose();
+    read.dispose();
   }
 }
 

@@ -11,7 +11,9 @@
 #include <atomic>
 #include <cmath>
 #include <limits>
+#include <mutex>
 #include <numeric>
+#include <optional>
 #include <vector>
 
 #include "../core/op.h"
@@ -62,25 +64,27 @@ class Search {
   }
 
   Best<T> run() {
-    Sketch<T> sketch(u_, least_known());
-    sketch_ = &sketch;
+    std::optional<Sketch<T>> sketch;
+    if (seeded_) sketch.emplace(u_, least_known());
+    sketch_ = sketch ? &*sketch : nullptr;
     int64_t K = u_.count(), blocks = (K + tile_rows - 1) / tile_rows, couples = (blocks + 1) / 2;
     int64_t grain = (couples + max_pieces - 1) / max_pieces;
-    std::vector<Best<T>> partial((couples + grain - 1) / grain);
     std::atomic<int64_t> done{0};
+    std::mutex joining;
+    Best<T> joined = start_;
     parallel_for(couples, grain, [&](int64_t begin, int64_t end) {
-      Best<T>& best = partial[begin / grain];
-      best = start_;
+      Best<T> best = start_;
       for (int64_t i = begin; i < end; i++) {  // a long row of the triangle with a short one
         block(i * tile_rows, best);
         if (blocks - 1 - i != i) block((blocks - 1 - i) * tile_rows, best);
         report_progress(static_cast<double>(++done) / static_cast<double>(couples));
       }
-    });
-    for (const Best<T>& best : partial)
+      // Offers may come in any order: the larger product wins, of equal ones the lower row.
+      std::lock_guard one(joining);
       for (int64_t k = 0; k < K; k++)
-        start_.offer(static_cast<int32_t>(k), best.product[k], best.row[k]);
-    return std::move(start_);
+        joined.offer(static_cast<int32_t>(k), best.product[k], best.row[k]);
+    });
+    return joined;
   }
 
  private:
@@ -116,7 +120,8 @@ class Search {
     int64_t K = u_.count(), n = std::min(tile_rows, K - row);
     for (int64_t column = row; column < K; column += tile_columns) {
       int64_t m = std::min(tile_columns, K - column);
-      if (column + m <= seeded_ && !sketch_->exact() && bounded(row, n, column, m, best)) continue;
+      if (column + m <= seeded_ && sketch_ && !sketch_->exact() && bounded(row, n, column, m, best))
+        continue;
       whole(row, n, column, m, best);
     }
   }
