@@ -59,7 +59,14 @@ const vits16: TrainConfig = {
     momentum: 0.996,
     freezeLastLayer: 0.01,
   },
-  run: { logEvery: 10, diagnoseEvery: 500, checkpointEvery: 500, keep: 2, epsilon: 0.025 },
+  run: {
+    device: 'auto',
+    logEvery: 10,
+    diagnoseEvery: 500,
+    checkpointEvery: 500,
+    keep: 2,
+    epsilon: 0.025,
+  },
   eval: { k: 20, maxImages: 20000 },
 };
 

@@ -22,6 +22,8 @@ void* take(size_t bytes) {
 
 }  // namespace
 
+Blocks system_blocks() { return {take, std::free}; }
+
 Arena::~Arena() { trim(); }
 
 // Eight steps per power of two: at most an eighth is wasted and blocks are found again.
@@ -42,7 +44,7 @@ void* Arena::allocate(size_t bytes) {
     found->second.pop_back();
     use_.cached -= size;
   } else if (!limit_ || use_.live + use_.cached + size <= limit_) {
-    block = take(size);
+    block = source_.take(size);
   }
   check(block, Code::OutOfMemory, "out of memory: ", bytes, " bytes asked, ", use_.live,
         " in use, ", use_.cached, " cached", limit_ ? ", limit " : "",
@@ -63,7 +65,7 @@ void Arena::release(void* block, size_t bytes) noexcept {
 
 void Arena::trim() noexcept {
   for (auto& [size, blocks] : free_) {
-    for (void* block : blocks) std::free(block);
+    for (void* block : blocks) source_.give(block);
     use_.cached -= size * blocks.size();
   }
   free_.clear();

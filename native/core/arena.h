@@ -14,12 +14,19 @@ struct MemoryUse {
   size_t tensors = 0;  // live storages
 };
 
+// Where an arena gets its blocks from; `take` returns null when there is no memory.
+struct Blocks {
+  void* (*take)(size_t bytes);
+  void (*give)(void* block);
+};
+Blocks system_blocks();
+
 // A caching allocator for one device. Shapes repeat from step to step, so a freed block is kept and
 // given out again. Used from the owning thread only; a block may be given out while queued work
 // still reads it, because the queue runs in order and the new owner's work comes later.
 class Arena {
  public:
-  Arena() = default;
+  explicit Arena(Blocks source = system_blocks()) : source_(source) {}
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
   ~Arena();
@@ -40,6 +47,7 @@ class Arena {
  private:
   static size_t round_up(size_t bytes);
 
+  Blocks source_;
   std::map<size_t, std::vector<void*>> free_;
   MemoryUse use_;
   size_t limit_ = 0;
