@@ -27,7 +27,8 @@ Blocks system_blocks() { return {take, std::free}; }
 Arena::~Arena() { trim(); }
 
 // Eight steps per power of two: at most an eighth is wasted and blocks are found again.
-size_t Arena::round_up(size_t bytes) {
+size_t Arena::round_up(size_t bytes) const {
+  if (exact_) return bytes ? bytes : 1;
   size_t step = alignment;
   if (bytes > 8 * alignment) step = std::bit_floor(bytes - 1) / 8;
   if (bytes >= 2 * huge_page && step < huge_page) step = huge_page;
@@ -58,6 +59,11 @@ void* Arena::allocate(size_t bytes) {
 void Arena::release(void* block, size_t bytes) noexcept {
   size_t size = round_up(bytes);
   use_.live -= size;
+  if (exact_) {
+    use_.tensors--;
+    source_.give(block);
+    return;
+  }
   use_.cached += size;
   use_.tensors--;
   free_[size].push_back(block);

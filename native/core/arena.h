@@ -41,16 +41,21 @@ class Arena {
   // 0: no limit. A limit counts live and cached bytes.
   void set_limit(size_t bytes) { limit_ = bytes; }
 
+  // For tests: every block has the size asked for and none is kept, so that a checker of memory
+  // sees both its ends and its end of life. Only while no queued work outlives its tensors.
+  void set_exact(bool on) { exact_ = on; }
+
   const MemoryUse& use() const { return use_; }
   void reset_peak() { use_.peak = use_.live; }
 
  private:
-  static size_t round_up(size_t bytes);
+  size_t round_up(size_t bytes) const;
 
   Blocks source_;
   std::map<size_t, std::vector<void*>> free_;
   MemoryUse use_;
   size_t limit_ = 0;
+  bool exact_ = false;
 };
 
 }  // namespace protea

@@ -21,6 +21,7 @@ struct Block {
   };
 
   bool running = false;
+  bool failing = false;           // what the machine itself does then is not checked
   int thread = 0;                 // which one, counted in the block
   uint32_t number = 0;            // counts blocks since the start
   uint32_t first_of_launch = 0;   // the number of the launch's first block

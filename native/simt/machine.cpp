@@ -83,15 +83,25 @@ uint32_t random_below(uint32_t n) {
   return static_cast<uint32_t>((random_state >> 33) % n);
 }
 
-std::string text(Site site) { return std::string(site.file) + ":" + std::to_string(site.line); }
-
-std::string text(const uint3& at) {
-  std::ostringstream shown;
-  shown << "(" << at.x << ", " << at.y << ", " << at.z << ")";
-  return shown.str();
+std::ostream& operator<<(std::ostream& out, Site site) {
+  return out << site.file << ":" << site.line;
 }
 
-bool same(Site a, Site b) { return a.line == b.line && std::string(a.file) == b.file; }
+std::ostream& operator<<(std::ostream& out, const uint3& at) {
+  return out << "(" << at.x << ", " << at.y << ", " << at.z << ")";
+}
+
+bool same(Site a, Site b) { return a.line == b.line && !std::strcmp(a.file, b.file); }
+
+// fail() with a text of parts. From here on nothing is checked: the linker may have taken the
+// string functions of an instrumented file.
+template <class... Parts>
+[[noreturn]] void refuse(Fault kind, const Parts&... parts) {
+  block.failing = true;
+  std::ostringstream what;
+  (what << ... << parts);
+  fail(kind, what.str());
+}
 bool shuffled() { return config.order == Order::Random || config.order == Order::Priority; }
 
 int first_lane(uint32_t ready) { return __builtin_ctz(ready); }
@@ -127,13 +137,15 @@ void leave(Fault kind, const std::string& what) {
 }
 
 void report_deadlock() {
-  std::string what = "threads wait for each other";
+  block.failing = true;
+  std::ostringstream what;
+  what << "threads wait for each other";
   for (int i = 0, shown = 0; i < count && shown < 4; i++) {
     if (threads[i].state == State::Done) continue;
-    what += "; thread " + text(threads[i].index) + " at " + text(threads[i].site);
+    what << "; thread " << threads[i].index << " at " << threads[i].site;
     shown++;
   }
-  leave(Fault::Deadlock, what);
+  leave(Fault::Deadlock, what.str());
 }
 
 // Runs the next ready thread; comes back when this one is chosen again.
@@ -169,10 +181,10 @@ void end_thread() {
   Thread& self = threads[block.thread];
   Warp& warp = warps[block.thread / 32];
   if (!self.open.empty() || !self.committed.empty())
-    fail(Fault::InFlight, "a thread ends with an asynchronous copy it never waited for");
-  if (waiting) fail(Fault::Barrier, "a thread ends while others wait at " + text(barrier_site));
+    refuse(Fault::InFlight, "a thread ends with an asynchronous copy it never waited for");
+  if (waiting) refuse(Fault::Barrier, "a thread ends while others wait at ", barrier_site);
   if (warp.arrived)
-    fail(Fault::Collective, "a lane ends while others of its warp wait at " + text(warp.site));
+    refuse(Fault::Collective, "a lane ends while others of its warp wait at ", warp.site);
   self.state = State::Done;
   set_ready(block.thread, false);
   done++;
@@ -198,6 +210,7 @@ void start_block(dim3 size) {
   done = waiting = 0;
   block.number++;
   block.epoch = 1;
+  block.failing = false;
   for (int w = 0; w < count / 32; w++) {
     warps[w].ready = all_lanes;
     warps[w].arrived = 0;
@@ -275,10 +288,11 @@ void check_launch(const Launch& l) {
               l.grid.x > 0 && l.grid.y > 0 && l.grid.z > 0 && l.grid.x <= 0x7fffffffu &&
               l.grid.y <= 65535 && l.grid.z <= 65535;
   if (fits) return;
-  auto shown = [](dim3 d) { return text(uint3{d.x, d.y, d.z}); };
-  throw Failure(Fault::Launch, std::string("launch refused: ") + l.name + " with grid " +
-                                   shown(l.grid) + ", block " + shown(l.block) + ", " +
-                                   std::to_string(l.shared) + " bytes of shared memory");
+  std::ostringstream what;
+  what << "launch refused: " << l.name << " with grid " << uint3{l.grid.x, l.grid.y, l.grid.z}
+       << ", block " << uint3{l.block.x, l.block.y, l.block.z} << ", " << l.shared
+       << " bytes of shared memory";
+  throw Failure(Fault::Launch, what.str());
 }
 
 void land(const Copy& copy) {
@@ -301,18 +315,20 @@ void launch(Launch launch, cudaStream_t stream) {
 size_t launches() { return launch_count; }
 
 void fail(Fault kind, const std::string& what) {
-  std::string full = std::string(name_of(kind)) + ": " + what;
-  if (!block.running) throw Failure(kind, full);
-  full += " (kernel " + std::string(running->name) + ", block " + text(here.block) + ", thread " +
-          text(here.thread) + ")";
-  leave(kind, full);
+  block.failing = true;
+  std::ostringstream full;
+  full << name_of(kind) << ": " << what;
+  if (!block.running) throw Failure(kind, full.str());
+  full << " (kernel " << running->name << ", block " << here.block << ", thread " << here.thread
+       << ")";
+  leave(kind, full.str());
   std::abort();
 }
 
 void barrier(Site site) {
   if (waiting && !same(site, barrier_site))
-    fail(Fault::Barrier, "a thread waits at " + text(site) + ", others at " + text(barrier_site));
-  if (done) fail(Fault::Barrier, "a thread waits at " + text(site) + ", but another has ended");
+    refuse(Fault::Barrier, "a thread waits at ", site, ", others at ", barrier_site);
+  if (done) refuse(Fault::Barrier, "a thread waits at ", site, ", but another has ended");
   barrier_site = site;
   waiting++;
   if (waiting < count) return wait_at(site, State::Barrier);
@@ -330,10 +346,10 @@ Slots exchange(Collective kind, const void* mine, size_t bytes, Site site) {
   int lane = block.thread & 31;
   Warp& warp = warps[block.thread / 32];
   if (warp.arrived && (warp.kind != kind || !same(warp.site, site)))
-    fail(Fault::Collective, "a lane is at " + text(site) + ", others at " + text(warp.site));
+    refuse(Fault::Collective, "a lane is at ", site, ", others at ", warp.site);
   for (int i = block.thread - lane; done && i < block.thread - lane + 32; i++)
     if (threads[i].state == State::Done)
-      fail(Fault::Collective, "a lane waits at " + text(site) + ", but another has ended");
+      refuse(Fault::Collective, "a lane waits at ", site, ", but another has ended");
   warp.kind = kind;
   warp.site = site;
   auto* slots = warp.slots[warp.side];
@@ -359,8 +375,7 @@ void sync_warp(Site site) {
 }
 
 void check_mask(unsigned mask, Site site) {
-  if (mask != all_lanes)
-    fail(Fault::Collective, text(site) + ": a collective must name all 32 lanes");
+  if (mask != all_lanes) refuse(Fault::Collective, site, ": a collective must name all 32 lanes");
 }
 
 static void* make_array(const void* key, size_t bytes) {
@@ -380,23 +395,23 @@ void* carve(int index, size_t bytes) {
   static const char keys[64] = {};
   for (const Block::Array& array : block.arrays) {
     if (array.key != keys + index) continue;
-    if (array.bytes != bytes) fail(Fault::Launch, "threads carve shared memory differently");
+    if (array.bytes != bytes) refuse(Fault::Launch, "threads carve shared memory differently");
     return array.data.get();
   }
   size_t taken = (bytes + 15) / 16 * 16;
   for (const Block::Array& array : block.arrays)
     if (array.key >= keys && array.key < keys + 64) taken += (array.bytes + 15) / 16 * 16;
   if (taken > block.dynamic_left)
-    fail(Fault::Launch, "the launch gives " + std::to_string(block.dynamic_left) +
-                            " bytes of shared memory, the kernel carves " + std::to_string(taken));
+    refuse(Fault::Launch, "the launch gives ", block.dynamic_left,
+           " bytes of shared memory, the kernel carves ", taken);
   return make_array(keys + index, bytes);
 }
 
 void async_copy(void* to, const void* from, size_t bytes, size_t valid, Site site) {
   auto bits = reinterpret_cast<uintptr_t>(to) | reinterpret_cast<uintptr_t>(from);
   if (bits & (bytes - 1))
-    fail(Fault::Misaligned, text(site) + ": an asynchronous copy of " + std::to_string(bytes) +
-                                " bytes needs both addresses aligned to them");
+    refuse(Fault::Misaligned, site, ": an asynchronous copy of ", bytes,
+           " bytes needs both addresses aligned to them");
   if (valid) touch(from, valid, false);
   touch(to, bytes, true);
   Copy copy{to, from, bytes, valid};

@@ -101,6 +101,7 @@ void note_read(Access& read, Space space) {
 }
 
 void complain(Fault fault, const char* what, const Access& past) {
+  block.failing = true;
   std::string who = past.thread >= 0 ? "thread " + std::to_string(past.thread) : "several threads";
   fail(fault, std::string(what) + " " + who + " of block number " + std::to_string(past.block));
 }
@@ -118,13 +119,15 @@ void check_cell(Cell& at, bool write, bool atomic, Space space) {
 }
 
 void access(const void* address, size_t bytes, bool write, bool atomic) {
-  if (!block.running) return;
+  if (!block.running || block.failing) return;
   auto at = reinterpret_cast<uintptr_t>(address);
   Space space = space_of(at, bytes);
   if (space == Space::Private) return;
-  if (space == Space::Unknown)
+  if (space == Space::Unknown) {
+    block.failing = true;
     fail(Fault::Wild, std::string(write ? "writes " : "reads ") + std::to_string(bytes) +
                           " bytes outside shared and device memory");
+  }
   for (size_t i = 0; i < bytes; i++) {
     Cell& byte = cell(at + i);
     check_cell(byte, write, atomic, space);
@@ -188,4 +191,11 @@ void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
 void __tsan_vptr_update(void**, void*) {}
 void __tsan_vptr_read(void**) {}
+// Host code of kernel files: counts of shared pointers, first use of local statics.
+int __tsan_atomic32_fetch_add(volatile int* at, int value, int) {
+  return __atomic_fetch_add(at, value, __ATOMIC_SEQ_CST);
+}
+signed char __tsan_atomic8_load(const volatile signed char* at, int) {
+  return __atomic_load_n(at, __ATOMIC_SEQ_CST);
+}
 }
