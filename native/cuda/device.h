@@ -36,6 +36,10 @@ class Staging {
   size_t total_ = 0;
 };
 
+// What products are computed in: f32 with f32 operands, or tensor cores with operands rounded to
+// bf16 and sums in f32.
+enum class Precision { F32, BF16 };
+
 // One GPU with its compute stream and the working memory of kernels.
 class Gpu : public Accelerator {
  public:
@@ -58,6 +62,8 @@ class Gpu : public Accelerator {
   cudaStream_t stream() const { return stream_; }
   int processors() const { return processors_; }
   Fault* fault() const { return fault_; }
+  Precision precision() const { return precision_; }
+  void set_precision(Precision precision) { precision_ = precision; }
 
   // Working memory: one growing buffer a slot, kept between calls. Ops use slots 0 ... 7; what
   // they call (gemm, sums) uses the rest. Contents are undefined at entry.
@@ -88,6 +94,7 @@ class Gpu : public Accelerator {
   };
   cudaStream_t stream_ = nullptr;
   int processors_ = 0;
+  Precision precision_ = Precision::F32;
   Fault* fault_ = nullptr;
   std::array<Working, slots> working_;
   Staging staging_;

@@ -1,23 +1,15 @@
-#include "../cuda/device.h"
+#include "../cuda/map.cuh"
 
 namespace protea {
 namespace {
 
-__global__ void copy_kernel(float* to, const float* from, int64_t n, bool accumulate) {
-  for (int64_t i = gpu::first_index(); i < n; i += gpu::index_stride())
-    gpu::put(to, i, from[i], accumulate);
+void forward(const Run& run) {
+  gpu::store(Gpu::of(run), gpu::Same{run.in[0].as<float>()}, run.out[0].as<float>(),
+             run.in[0].size());
 }
-
-void copy(const Run& run, float* to, const Array& from, bool accumulate) {
-  GPU_LAUNCH(Gpu::of(run), copy_kernel, gpu::cover(from.size()), to, from.as<float>(), from.size(),
-             accumulate);
-}
-
-void forward(const Run& run) { copy(run, run.out[0].as<float>(), run.in[0], false); }
 
 void backward(const Run& run) {
-  const Gradient& dx = run.din[0];
-  if (dx) copy(run, dx.as<float>(), run.dout[0], dx.accumulate);
+  gpu::store(Gpu::of(run), gpu::Same{run.dout[0].as<float>()}, run.din[0]);
 }
 
 }  // namespace

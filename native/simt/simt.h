@@ -125,6 +125,11 @@ template <class T>
 T __ldg(const T* at) {
   return *at;
 }
+inline float cospif(float x) { return static_cast<float>(std::cos(M_PI * x)); }
+inline float sinpif(float x) { return static_cast<float>(std::sin(M_PI * x)); }
+using std::isfinite;
+using std::isinf;
+using std::isnan;
 inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
 inline float __expf(float x) { return std::exp(x); }
 inline float __logf(float x) { return std::log(x); }

@@ -158,7 +158,7 @@ std::string name_of(const Case& c) {
     shape << " " << input.shape;
     name += input.given ? shape.str() : " -";
   }
-  return c.note.empty() ? name : name + " " + c.note;
+  return name;
 }
 
 void compare(const Case& c, const std::string& what, const Values& got, const Values& truth) {
@@ -230,7 +230,7 @@ void run(const Case& c) {
   Runtime runtime;
   runtime.set_poison(true);
   runtime.arena(Device::Cuda).set_exact(true);
-  auto truth = results(runtime, c, Device::Cpu, Dtype::F64);
+  auto truth = results(runtime, c, Device::Cpu, c.truth);
   std::vector<std::pair<std::string, Values>> first;
   for (int i = 0; i < schedules(); i++) {
     use_schedule(i);

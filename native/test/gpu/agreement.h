@@ -26,7 +26,7 @@ struct Case {
   std::vector<size_t> changed = {};
   // Outputs that need not agree (their length or meaning belongs to a device).
   uint64_t skipped_outputs = 0;
-  std::string note = {};
+  Dtype truth = Dtype::F64;  // what the CPU computes in; F32 for ops that know nothing else
 };
 
 std::vector<Case> agreement_cases();

@@ -41,12 +41,87 @@ void add_rows(Cases& cases) {
   cases.push_back({"gather_rows", {{{5, 3}}, whole({0}, 5)}});
 }
 
+void add_layers(Cases& cases) {
+  for (int64_t rows : {1, 7, 129})
+    for (int64_t D : {64, 100, 384, 2051}) {
+      if (rows == 129 && D == 2051) continue;
+      Input x{{rows, D}}, scale{{D}};
+      cases.push_back({"layer_norm", {x, scale, scale}, {{"eps", {1e-6}}}, 4e-6});
+      cases.push_back({"l2_normalize", {x}, {{"eps", {1e-12}}}});
+      cases.push_back({"weight_norm", {x, {{rows, 1}}}, {}, 4e-6});
+      cases.push_back({"weight_norm", {x, none()}});
+      for (double log : {0, 1})
+        cases.push_back({"softmax", {x}, {{"temperature", {0.3}}, {"log", {log}}}, 4e-6});
+      Input target = fixed({rows, D}, 0, 1);
+      cases.push_back({"soft_cross_entropy", {x, target}, {{"temperature", {0.3}}}, 4e-6});
+    }
+  Input x{{4, 3, 6}}, keep = fixed({4}, 0, 2);
+  cases.push_back({"residual", {x, x, none(), none()}});
+  cases.push_back({"residual", {x, x, {{6}}, none()}});
+  cases.push_back({"residual", {x, x, {{6}}, keep}, {{"drop", {0.25}}}});
+  cases.push_back({"residual", {x, x, none(), keep}, {{"drop", {0.25}}}});
+  cases.push_back({"add_noise", {{{5, 7}}}, {{"scale", {2}}, {"seed", {5e9}}, {"epoch", {3}}}});
+}
+
+void add_tokens(Cases& cases) {
+  Input patches{{3, 4, 6}}, cls{{1, 1, 6}}, position{{1, 5, 6}}, registers{{1, 2, 6}};
+  Input mask = whole({3, 4}, 2, Dtype::U8), token{{1, 6}};
+  cases.push_back({"embed_tokens", {patches, cls, position, none(), none(), none()}});
+  cases.push_back({"embed_tokens", {patches, cls, position, registers, mask, token}});
+  cases.push_back({"patch_embed", {{{2, 3, 9, 13}}, {{10, 3, 4, 4}}, {{10}}}, {}, 4e-6});
+  cases.push_back({"patch_embed", {{{1, 3, 32, 32}}, {{64, 3, 8, 8}}, none()}, {}, 4e-6});
+}
+
+void add_linear(Cases& cases) {
+  const int64_t sizes[][3] = {{1, 1, 1},      {7, 64, 100},   {129, 100, 64},
+                              {200, 384, 70}, {3, 1030, 257}, {130, 33, 600}};
+  for (auto [B, D, K] : sizes)
+    for (const char* name : {"linear", "linear_gelu"}) {
+      cases.push_back({name, {{{B, D}}, {{K, D}}, {{K}}}, {}, 4e-6});
+      cases.push_back({name, {{{B, D}}, {{K, D}}, none()}, {}, 4e-6});
+    }
+}
+
+void add_updates(Cases& cases) {
+  Input value{{1000}}, probability{{100}, Dtype::F32, -9, 0};
+  cases.push_back({"ema_update", {value, value, none()}, {{"momentum", {0.9}}}, 2e-6, {0}});
+  cases.push_back({"ema_update", {value, value, {{}}}, {{"momentum", {0}}}, 2e-6, {0}});
+  for (double of_logs : {0, 1})
+    cases.push_back({"log_ema_update",
+                     {probability, probability, none()},
+                     {{"momentum", {0.9}}, {"of_logs", {of_logs}}},
+                     2e-6,
+                     {0}});
+  Input p{{33, 3}}, q{{20000}}, positive{{33, 3}, Dtype::F32, 0, 1};
+  Input positive_q{{20000}, Dtype::F32, 0, 1};
+  std::vector<std::pair<std::string, std::vector<double>>> attrs = {{"lr", {1e-3, 1e-2, 1e-3}},
+                                                                    {"weight_decay", {0.1, 0, 0.1}},
+                                                                    {"step", {1, 3, 2}},
+                                                                    {"clip_group", {0, 0, 2}},
+                                                                    {"clip", {3}},
+                                                                    {"beta1", {0.9}},
+                                                                    {"beta2", {0.999}},
+                                                                    {"eps", {1e-8}},
+                                                                    {"momentum", {0.99}}};
+  cases.push_back({"adamw",
+                   {{{}}, p, p, p, positive, p, q, q, q, positive_q, none(), p, none(), p, p, p},
+                   attrs,
+                   4e-6,
+                   {1, 3, 4, 5, 6, 8, 9, 11, 15},
+                   0,
+                   Dtype::F32});
+}
+
 }  // namespace
 
 std::vector<Case> agreement_cases() {
   Cases cases;
   add_elementwise(cases);
   add_rows(cases);
+  add_layers(cases);
+  add_tokens(cases);
+  add_linear(cases);
+  add_updates(cases);
   return cases;
 }
 
