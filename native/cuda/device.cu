@@ -71,6 +71,7 @@ Gpu::Gpu() {
   cudaDeviceProp properties;
   check_cuda(cudaGetDeviceProperties(&properties, 0), "reading the device's properties");
   processors_ = properties.multiProcessorCount;
+  shared_limit_ = properties.sharedMemPerBlockOptin;
   check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
   void* fault = nullptr;
   check_cuda(cudaMalloc(&fault, sizeof(Fault)), "allocating");

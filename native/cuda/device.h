@@ -61,6 +61,7 @@ class Gpu : public Accelerator {
 
   cudaStream_t stream() const { return stream_; }
   int processors() const { return processors_; }
+  size_t shared_limit() const { return shared_limit_; }  // bytes a block can have
   Fault* fault() const { return fault_; }
   Precision precision() const { return precision_; }
   void set_precision(Precision precision) { precision_ = precision; }
@@ -94,6 +95,7 @@ class Gpu : public Accelerator {
   };
   cudaStream_t stream_ = nullptr;
   int processors_ = 0;
+  size_t shared_limit_ = 0;
   Precision precision_ = Precision::F32;
   Fault* fault_ = nullptr;
   std::array<Working, slots> working_;
@@ -104,6 +106,8 @@ namespace gpu {
 
 template <class... P, class... A>
 void launch_on(Gpu& gpu, const char* name, void (*kernel)(P...), const Grid& grid, A... arguments) {
+  check(grid.shared <= gpu.shared_limit(), Code::Unsupported, "[cuda] ", name, " needs ",
+        grid.shared, " bytes of shared memory, this card gives a block ", gpu.shared_limit());
   launch(name, kernel, grid, gpu.stream(), arguments...);
 }
 

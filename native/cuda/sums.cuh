@@ -28,8 +28,9 @@ __global__ void column_pieces_kernel(Term term, int64_t rows, int64_t columns, f
   partial[blockIdx.y * columns + j] = sum;
 }
 
-inline __global__ void join_columns_kernel(const float* partial, int64_t pieces, int64_t columns,
-                                           float scale, float* to, bool accumulate) {
+[[maybe_unused]] static __global__ void join_columns_kernel(const float* partial, int64_t pieces,
+                                                            int64_t columns, float scale, float* to,
+                                                            bool accumulate) {
   for (int64_t j = first_index(); j < columns; j += index_stride()) {
     float sum = 0;
     for (int64_t p = 0; p < pieces; p++) sum += partial[p * columns + j];

@@ -4,6 +4,7 @@
 //   value(row, column) += Σ_k a[row, k] b[column, k]
 // T = float: fused multiply-adds. T = bf16 or f16: tensor cores, sums in float.
 #include "block.cuh"
+#include "device.h"
 
 namespace protea::gpu {
 

@@ -124,6 +124,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   *properties = {};
   std::strcpy(properties->name, "emulated GPU (no hardware)");
   properties->totalGlobalMem = memory;
+  properties->sharedMemPerBlockOptin = 227 << 10;
   properties->major = 9;
   properties->multiProcessorCount = 4;
   return cudaSuccess;

@@ -22,7 +22,7 @@ typedef struct CUevent_st* cudaEvent_t;
 
 struct cudaDeviceProp {
   char name[256];
-  size_t totalGlobalMem;
+  size_t totalGlobalMem, sharedMemPerBlockOptin;
   int major, minor, multiProcessorCount;
 };
 

@@ -162,7 +162,7 @@ std::string name_of(const Case& c) {
 }
 
 void compare(const Case& c, const std::string& what, const Values& got, const Values& truth) {
-  double largest = 1e-30, worst = 0;
+  double largest = c.least, worst = 0;
   size_t at = 0;
   for (double value : truth) largest = std::fmax(largest, std::fabs(value));
   for (size_t i = 0; i < truth.size(); i++) {

@@ -26,6 +26,7 @@ struct Case {
   std::vector<size_t> changed = {};
   // Outputs that need not agree (their length or meaning belongs to a device).
   uint64_t skipped_outputs = 0;
+  double least = 1e-30;      // arrays with nothing larger are measured by this
   Dtype truth = Dtype::F64;  // what the CPU computes in; F32 for ops that know nothing else
 };
 

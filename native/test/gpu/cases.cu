@@ -1,4 +1,7 @@
 // The cases of the agreement test: odd shapes, optional inputs absent and present.
+#include <array>
+#include <cmath>
+
 #include "agreement.h"
 
 namespace protea::test {
@@ -82,6 +85,66 @@ void add_linear(Cases& cases) {
     }
 }
 
+void add_attention(Cases& cases) {
+  const int64_t sizes[][4] = {{1, 1, 8, 1},    {2, 7, 24, 2},    {1, 65, 64, 1},
+                              {2, 37, 128, 2}, {1, 130, 100, 1}, {1, 64, 384, 3}};
+  for (auto [B, N, D, heads] : sizes)
+    cases.push_back({"attention", {{{B, N, 3 * D}}}, {{"heads", {double(heads)}}}, 6e-6});
+  cases.push_back({"attention", {{{1, 9, 30}}}, {{"heads", {2}}, {"scale", {3}}}, 6e-6});
+}
+
+// P numbers of a bottleneck, about as long as a unit vector.
+Input points(Shape shape) {
+  double bound = 1.7 / std::sqrt(static_cast<double>(shape.dim(-1)));
+  return {shape, Dtype::F32, -bound, bound};
+}
+
+void add_cross_entropy(Cases& cases, int64_t B, int64_t K, int64_t P, bool full) {
+  int64_t V = 3, U = 2;
+  Input z = points({V * B, P}), w = points({K, P}), bias{{K}};
+  Input teacher_z = points({U * B, P}), teacher_w = points({K, P}), teacher_bias{{K}};
+  Input weight = fixed({V * B}, 0.5, 1.5);
+  for (Input* input : {&teacher_z, &teacher_w, &teacher_bias}) input->wanted = false;
+  cases.push_back({"prototype_cross_entropy",
+                   {z, w, full ? bias : none(), teacher_z, teacher_w, full ? teacher_bias : none(),
+                    full ? weight : none()},
+                   {{"views", {double(V)}},
+                    {"teacher_views", {double(U)}},
+                    {"pairs", {0, 0.5, 0.25, 0, 1, 0.125}},
+                    {"student_temperature", {0.1}},
+                    {"teacher_temperature", {0.05}}},
+                   1e-5,
+                   {},
+                   0,
+                   K == 1 ? 1 : 1e-30});
+}
+
+void add_prototypes(Cases& cases) {
+  for (int64_t P : {64, 100, 256}) {
+    add_cross_entropy(cases, 1, 1, P, true);
+    add_cross_entropy(cases, 7, 130, P, P != 100);
+  }
+  add_cross_entropy(cases, 43, 1000, 64, true);
+  add_cross_entropy(cases, 7, 4099, 64, false);
+  for (auto [R, K, P] : {std::array<int64_t, 3>{1, 1000, 64}, {7, 1, 64}, {129, 130, 100}}) {
+    Input z = points({R, P}), w = points({K, P}), bias{{K}};
+    for (double log : {0, 1})
+      cases.push_back({"prototype_marginal",
+                       {z, w, log ? bias : none()},
+                       {{"temperature", {0.1}}, {"log", {log}}},
+                       1e-5,
+                       {},
+                       0,
+                       1});
+    for (double start : {0, 1})
+      cases.push_back(
+          {"prototype_sinkhorn",
+           {z, w},
+           {{"temperature", {0.1}}, {"iterations", {3}}, {"from_probabilities", {start}}},
+           1e-5});
+  }
+}
+
 void add_updates(Cases& cases) {
   Input value{{1000}}, probability{{100}, Dtype::F32, -9, 0};
   cases.push_back({"ema_update", {value, value, none()}, {{"momentum", {0.9}}}, 2e-6, {0}});
@@ -109,6 +172,7 @@ void add_updates(Cases& cases) {
                    4e-6,
                    {1, 3, 4, 5, 6, 8, 9, 11, 15},
                    0,
+                   1e-30,
                    Dtype::F32});
 }
 
@@ -121,6 +185,8 @@ std::vector<Case> agreement_cases() {
   add_layers(cases);
   add_tokens(cases);
   add_linear(cases);
+  add_attention(cases);
+  add_prototypes(cases);
   add_updates(cases);
   return cases;
 }
