@@ -76,6 +76,12 @@ class Carver {
   size_t taken_ = 0;
 };
 
+// What lies there now, though other blocks may change it by atomics.
+template <class T>
+GPU_DEVICE T load_now(const T* at) {
+  return *static_cast<const volatile T*>(at);
+}
+
 GPU_DEVICE unsigned shared_address(const void* at) {
   return static_cast<unsigned>(__cvta_generic_to_shared(at));
 }
@@ -162,6 +168,12 @@ class Carver {
  private:
   int taken_ = 0;
 };
+
+template <class T>
+T load_now(const T* at) {
+  simt::touch_atomic(at, sizeof(T));
+  return simt::load_raw(at);
+}
 
 template <class T>
 void mma(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], T) {

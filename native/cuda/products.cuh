@@ -15,9 +15,9 @@ constexpr int operand_size() {
 }
 
 // product (64, 64) = rows i ... of a times rows j ... of b, over their whole depth.
-template <class T>
-GPU_DEVICE void multiply_rows(Tile<T, 4, 4>& product, const View& a, int64_t i, const View& b,
-                              int64_t j, T* left, T* right) {
+template <class T, class A, class B>
+GPU_DEVICE void multiply_rows(Tile<T, 4, 4>& product, const A& a, int64_t i, const B& b, int64_t j,
+                              T* left, T* right) {
   constexpr int stride = tile_stride<T>(step_depth);
   product.clear();
   for (int64_t k = 0; k < a.depth; k += step_depth) {
@@ -27,6 +27,17 @@ GPU_DEVICE void multiply_rows(Tile<T, 4, 4>& product, const View& a, int64_t i, 
     product.multiply(left, stride, right, stride, step_depth);
     __syncthreads();
   }
+}
+
+// The n-th pair i <= j, counted column by column: (0, 0), (0, 1), (1, 1), (0, 2), ...
+struct Pair {
+  int64_t i, j;
+};
+GPU_DEVICE Pair triangle_pair(int64_t n) {
+  auto j = static_cast<int64_t>((sqrt(8 * static_cast<double>(n) + 1) - 1) / 2);
+  while (j * (j + 1) / 2 > n) j--;
+  while ((j + 1) * (j + 2) / 2 <= n) j++;
+  return {n - j * (j + 1) / 2, j};
 }
 
 // A row's softmax so far: the largest logit, Σ e^(logit - top), and Σ e^(logit - top) value.

@@ -20,7 +20,8 @@ struct RowTeam {
                         : static_cast<int64_t>(blockIdx.x) * (row_threads / 32) + warp_index()),
         index(whole_block ? static_cast<int>(threadIdx.x) : lane_index()) {}
 
-  GPU_DEVICE float sum(float value) const {
+  template <class T>
+  GPU_DEVICE T sum(T value) const {
     if constexpr (whole_block)
       return block_sum(value);
     else

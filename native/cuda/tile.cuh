@@ -122,10 +122,21 @@ struct View {
   }
 };
 
+// Rows of a stored matrix in the order of a list.
+struct Listed {
+  const float* data;
+  const int32_t* list;
+  int64_t rows, depth;
+  static constexpr int64_t row = 0, along = 1;
+  GPU_DEVICE float at(int64_t i, int64_t k) const {
+    return i < rows && k < depth ? data[list[i] * depth + k] : 0;
+  }
+};
+
 // Copies the part (R, D) of `view` that begins at (i, k) to shared memory, rounded to T. Threads
 // that follow each other read what lies together.
-template <int R, int D, class T>
-GPU_DEVICE void load_tile(T* to, int stride, const View& view, int64_t i, int64_t k) {
+template <int R, int D, class T, class V>
+GPU_DEVICE void load_tile(T* to, int stride, const V& view, int64_t i, int64_t k) {
   bool along_rows = view.row == 1 && view.along != 1;
   for (int n = static_cast<int>(threadIdx.x); n < R * D; n += tile_threads) {
     int r = along_rows ? n % R : n / D, d = along_rows ? n / R : n % D;

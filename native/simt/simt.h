@@ -112,6 +112,10 @@ T atomicMax(T* at, std::type_identity_t<T> value) {
   return simt::atomic(at, [&](T old) { return old < value ? value : old; });
 }
 template <class T>
+T atomicMin(T* at, std::type_identity_t<T> value) {
+  return simt::atomic(at, [&](T old) { return value < old ? value : old; });
+}
+template <class T>
 T atomicAdd(T* at, std::type_identity_t<T> value) {
   static_assert(std::is_integral_v<T>, "floating-point atomics depend on the order of threads");
   return simt::atomic(at, [&](T old) { return static_cast<T>(old + value); });

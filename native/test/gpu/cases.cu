@@ -145,6 +145,28 @@ void add_prototypes(Cases& cases) {
   }
 }
 
+void add_search(Cases& cases) {
+  for (auto [B, D] : {std::array<int64_t, 2>{2, 64}, {7, 100}, {129, 64}, {1000, 64}})
+    for (double least : {0.0, 1e-3})
+      cases.push_back({"koleo",
+                       {{{B, D}}},
+                       {{"eps", {1e-8}},
+                        {"norm_eps", {1e-8}},
+                        {"pairwise_eps", {least ? 0 : 1e-6}},
+                        {"min_distance", {least}}},
+                       1e-5});
+  for (auto [K, P, epsilon] :
+       {std::array<double, 3>{1, 64, 0.1}, {130, 2, 0.001}, {300, 2, 0.0001}, {150, 3, 0.01}})
+    for (double components : {0, 1})
+      cases.push_back({"unique_prototypes",
+                       {{{int64_t(K), int64_t(P)}}},
+                       {{"epsilons", {epsilon, epsilon / 3}}, {"components", {components}}},
+                       0});
+  for (auto [N, M, k] :
+       {std::array<int64_t, 3>{1, 1, 1}, {7, 129, 5}, {70, 300, 40}, {3, 100, 100}})
+    cases.push_back({"knn_top_k", {{{N, 24}}, {{M, 24}}}, {{"k", {double(k)}}}});
+}
+
 void add_updates(Cases& cases) {
   Input value{{1000}}, probability{{100}, Dtype::F32, -9, 0};
   cases.push_back({"ema_update", {value, value, none()}, {{"momentum", {0.9}}}, 2e-6, {0}});
@@ -187,6 +209,7 @@ std::vector<Case> agreement_cases() {
   add_linear(cases);
   add_attention(cases);
   add_prototypes(cases);
+  add_search(cases);
   add_updates(cases);
   return cases;
 }
