@@ -90,6 +90,9 @@ void add_attention(Cases& cases) {
                               {2, 37, 128, 2}, {1, 130, 100, 1}, {1, 64, 384, 3}};
   for (auto [B, N, D, heads] : sizes)
     cases.push_back({"attention", {{{B, N, 3 * D}}}, {{"heads", {double(heads)}}}, 6e-6});
+  for (auto [B, N, D, heads] : sizes)
+    cases.push_back(
+        {"attention_probabilities", {{{B, N, 3 * D}}}, {{"heads", {double(heads)}}}, 6e-6});
   cases.push_back({"attention", {{{1, 9, 30}}}, {{"heads", {2}}, {"scale", {3}}}, 6e-6});
 }
 
@@ -167,6 +170,39 @@ void add_search(Cases& cases) {
     cases.push_back({"knn_top_k", {{{N, 24}}, {{M, 24}}}, {{"k", {double(k)}}}});
 }
 
+void add_mixture(Cases& cases) {
+  for (auto [B, K, D] : {std::array<int64_t, 3>{1, 1, 3}, {7, 129, 5}, {64, 300, 40}}) {
+    Input x{{B, D}}, pi{{K}, Dtype::F32, 0.1, 1}, mu{{K, D}}, var{{K, D}, Dtype::F32, 0.2, 1};
+    cases.push_back({"gmm_responsibilities", {x, pi, mu, var}, {{"beta", {0.7}}}, 4e-6});
+    Input gamma{{B, K}, Dtype::F32, 0, 1}, second{{K, D}, Dtype::F32, 1, 2};
+    for (double by : {0, 1})
+      cases.push_back({"gmm_update",
+                       {pi, mu, var, pi, mu, second, x, gamma, none()},
+                       {{"eta", {0.1}}, {"var_floor", {1e-3}}, {"by_responsibility", {by}}},
+                       8e-6,
+                       {0, 1, 2, 3, 4, 5}});
+  }
+  for (auto [K, P] : {std::array<int64_t, 2>{1, 2}, {7, 64}, {129, 100}, {40, 256}})
+    for (double temperature : {0.1, 0.002})
+      cases.push_back({"vmf_log_normalizer", {{{K, P}}}, {{"temperature", {temperature}}}});
+}
+
+void add_resampling(Cases& cases) {
+  for (double last : {0, 1})
+    for (double bicubic : {0, 1})
+      for (double antialias : {0, 1}) {
+        Shape shape = last ? Shape{7, 5, 3} : Shape{3, 7, 5};
+        cases.push_back({"interpolate",
+                         {{shape}},
+                         {{"height", {4}},
+                          {"width", {9}},
+                          {"bicubic", {bicubic}},
+                          {"antialias", {antialias}},
+                          {"offset", {0.1}},
+                          {"channels_last", {last}}}});
+      }
+}
+
 void add_updates(Cases& cases) {
   Input value{{1000}}, probability{{100}, Dtype::F32, -9, 0};
   cases.push_back({"ema_update", {value, value, none()}, {{"momentum", {0.9}}}, 2e-6, {0}});
@@ -210,6 +246,8 @@ std::vector<Case> agreement_cases() {
   add_attention(cases);
   add_prototypes(cases);
   add_search(cases);
+  add_mixture(cases);
+  add_resampling(cases);
   add_updates(cases);
   return cases;
 }
