@@ -11,7 +11,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const sanitizers = '-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer';
+const sanitizers =
+  '-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer';
 
 const modes = {
   cpu: [],
@@ -39,14 +40,22 @@ export function build(mode) {
     throw new Error(`cmake ${args.join(' ')} failed`);
   };
   run('-S', root, '-B', folder, '-DPROTEA_NATIVE_TESTS=ON', ...modes[mode]);
-  run('--build', folder, '--parallel', String(availableParallelism()), '--target', 'protea-native-test');
+  run(
+    '--build',
+    folder,
+    '--parallel',
+    String(availableParallelism()),
+    '--target',
+    'protea-native-test',
+  );
   return join(folder, 'protea-native-test');
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const asked = process.argv.slice(2);
   for (const mode of asked.length ? asked : ['plain']) {
-    if (!modes[mode]) throw new Error(`mode must be one of ${Object.keys(modes).join(', ')}, got ${mode}`);
+    if (!modes[mode])
+      throw new Error(`mode must be one of ${Object.keys(modes).join(', ')}, got ${mode}`);
     console.log(build(mode));
   }
 }
