@@ -9,6 +9,8 @@
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 #else
+#include <source_location>
+
 #include "../simt/simt.h"
 #include "../simt/tensor_cores.h"
 #endif
@@ -175,24 +177,31 @@ T load_now(const T* at) {
   return simt::load_raw(at);
 }
 
+using Caller = std::source_location;
+inline simt::Site site_of(const Caller& at) {
+  return {at.file_name(), static_cast<int>(at.line())};
+}
+
 template <class T>
-void mma(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], T) {
-  simt::mma<T>(d, a, b, SIMT_HERE);
+void mma(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], T,
+         Caller at = Caller::current()) {
+  simt::mma<T>(d, a, b, site_of(at));
 }
-inline void load_matrices(uint32_t (&r)[4], const void* row) {
-  simt::load_matrices(r, row, false, SIMT_HERE);
+inline void load_matrices(uint32_t (&r)[4], const void* row, Caller at = Caller::current()) {
+  simt::load_matrices(r, row, false, site_of(at));
 }
-inline void load_matrices_transposed(uint32_t (&r)[4], const void* row) {
-  simt::load_matrices(r, row, true, SIMT_HERE);
+inline void load_matrices_transposed(uint32_t (&r)[4], const void* row,
+                                     Caller at = Caller::current()) {
+  simt::load_matrices(r, row, true, site_of(at));
 }
 template <int Bytes>
-void copy_async(void* to, const void* from, bool valid) {
-  simt::async_copy(to, from, Bytes, valid ? Bytes : 0, SIMT_HERE);
+void copy_async(void* to, const void* from, bool valid, Caller at = Caller::current()) {
+  simt::async_copy(to, from, Bytes, valid ? Bytes : 0, site_of(at));
 }
 inline void commit_copies() { simt::async_commit(); }
 template <int Keep>
-void wait_copies() {
-  simt::async_wait(Keep);
+void wait_copies(Caller at = Caller::current()) {
+  simt::async_wait(Keep, site_of(at));
 }
 
 #endif

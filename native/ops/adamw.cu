@@ -122,6 +122,8 @@ void forward(const Run& run) {
   std::vector<Chunk> chunks;
   for (size_t i = 0; i < n; i++) {
     parameters.push_back(parameter_of(run, i));
+    check(parameters.back().group < static_cast<int>(n), Code::Unsupported,
+          "[adamw] clip_group must be below the number of parameters, ", n);
     parameters.back().first_chunk = static_cast<int64_t>(chunks.size());
     for (int64_t begin = 0; begin < parameters.back().size; begin += chunk)
       chunks.push_back({static_cast<int>(i), begin});

@@ -75,7 +75,7 @@ __global__ void __launch_bounds__(gpu::tile_threads)
                    static_cast<int32_t>(column + half + from));
         }
       }
-    __syncthreads();
+    // Before the scores are written again, multiply_rows waits for all.
   }
 }
 

@@ -117,7 +117,7 @@ __global__ void __launch_bounds__(gpu::tile_threads)
     __syncthreads();
     means.each([&](int i, int, float& value) { value *= shrink[i]; });
     means.multiply(p, L::stride, turned, L::stride, tile_rows);
-    __syncthreads();
+    // Before p and turned are written again, multiply_rows waits for all.
   }
   int64_t first = (of_student ? 0 : problem.S) + row, rows = logits.z.rows - row;
   means.each([&](int i, int j, float value) {
@@ -294,7 +294,7 @@ __global__ void __launch_bounds__(gpu::tile_threads)
         sum += slopes.weight[first + j] * scores[threadIdx.x * gpu::score_stride + j];
       dbias[threadIdx.x] = sum;
     }
-    __syncthreads();
+    // Before p, scores and turned are written again, multiply_rows waits for all.
   }
   if (slopes.dw)
     dw.each([&](int i, int j, float value) {

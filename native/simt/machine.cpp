@@ -93,6 +93,14 @@ std::ostream& operator<<(std::ostream& out, const uint3& at) {
 
 bool same(Site a, Site b) { return a.line == b.line && !std::strcmp(a.file, b.file); }
 
+std::set<Site> visited;
+
+// Notes the site; is it the one to be left out?
+bool left_out(Site site) {
+  visited.insert(site);
+  return config.skip.line == site.line && !std::strcmp(config.skip.file, site.file);
+}
+
 // fail() with a text of parts. From here on nothing is checked: the linker may have taken the
 // string functions of an instrumented file.
 template <class... Parts>
@@ -314,6 +322,12 @@ void launch(Launch launch, cudaStream_t stream) {
 
 size_t launches() { return launch_count; }
 
+bool Site::operator<(const Site& other) const {
+  return line != other.line ? line < other.line : std::strcmp(file, other.file) < 0;
+}
+
+std::set<Site> visited_sites() { return std::move(visited); }
+
 void fail(Fault kind, const std::string& what) {
   block.failing = true;
   std::ostringstream full;
@@ -326,6 +340,7 @@ void fail(Fault kind, const std::string& what) {
 }
 
 void barrier(Site site) {
+  if (left_out(site)) return;
   if (waiting && !same(site, barrier_site))
     refuse(Fault::Barrier, "a thread waits at ", site, ", others at ", barrier_site);
   if (done) refuse(Fault::Barrier, "a thread waits at ", site, ", but another has ended");
@@ -370,6 +385,7 @@ Slots exchange(Collective kind, const void* mine, size_t bytes, Site site) {
 }
 
 void sync_warp(Site site) {
+  if (left_out(site)) return;
   char nothing = 0;
   exchange(Collective::Sync, &nothing, 1, site);
 }
@@ -428,7 +444,9 @@ void async_commit() {
   self.open.clear();
 }
 
-void async_wait(int keep) {
+// A wait that is left out leaves its copies to the next one, or to the end of the thread.
+void async_wait(int keep, Site site) {
+  if (left_out(site)) return;
   Thread& self = threads[block.thread];
   while (static_cast<int>(self.committed.size()) > keep) {
     for (const Copy& copy : self.committed.front()) {

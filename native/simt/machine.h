@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <stdexcept>
 #include <string>
 
@@ -44,6 +45,12 @@ enum class Order { Forward, Reverse, Random, Priority };
 
 enum class Driver { Ready, None, Old, NoDevice, NoImage };
 
+struct Site {
+  const char* file = nullptr;
+  int line = 0;
+  bool operator<(const Site& other) const;
+};
+
 // Set by tests, or from Node by the environment: PROTEA_SIMT="order=priority,seed=7,lazy".
 struct Config {
   Order order = Order::Forward;
@@ -53,13 +60,9 @@ struct Config {
   long fail_allocation = 0;  // the n-th cudaMalloc from now fails; 0: none
   bool fail_after = false;   // and all after it
   Driver driver = Driver::Ready;
+  Site skip = {};  // a barrier, warp barrier or wait that is left out, as if it were not written
 };
 extern Config config;
-
-struct Site {
-  const char* file = nullptr;
-  int line = 0;
-};
 
 struct Here {
   uint3 thread, block;
@@ -77,6 +80,8 @@ struct Launch {
 };
 void launch(Launch launch, cudaStream_t stream);
 size_t launches();  // since the start
+// Barriers, warp barriers and waits that were reached since the last call.
+std::set<Site> visited_sites();
 
 void barrier(Site site);
 
@@ -95,7 +100,7 @@ void* carve(int index, size_t bytes);
 
 void async_copy(void* to, const void* from, size_t bytes, size_t valid, Site site);
 void async_commit();
-void async_wait(int keep);
+void async_wait(int keep, Site site);
 
 // --- the race check (races.cpp); without instrumented kernels only `touch*` calls reach it
 void touch(const void* at, size_t bytes, bool write);

@@ -1,5 +1,6 @@
-// protea-native-test [PART [FILTER]]: gemm, agreement, machine, planted; without a part all but the
-// last. FILTER keeps what begins with it.
+// protea-native-test [PART [FILTER]]: gemm, machine, agreement; removals (every barrier left out in
+// turn), planted (one mistake, by its name). Without a part the first three. FILTER keeps the ops
+// that begin with it.
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -22,6 +23,7 @@ void test_gemm();
 #ifdef PROTEA_CUDA
 void test_machine();
 void test_agreement(const std::string& filter);
+void test_removals(const std::string& filter);
 void test_planted(const std::string& name);
 #endif
 
@@ -32,6 +34,7 @@ void run(const std::string& part, const std::string& filter) {
 #ifdef PROTEA_CUDA
   if (part.empty() || part == "machine") test_machine();
   if (part.empty() || part == "agreement") test_agreement(filter);
+  if (part == "removals") test_removals(filter);
   if (part == "planted") test_planted(filter);
 #endif
 }

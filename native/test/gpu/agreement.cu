@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <map>
 
 #include "../../core/random.h"
 #include "../../cuda/device.h"
@@ -161,18 +162,26 @@ std::string name_of(const Case& c) {
   return name;
 }
 
-void compare(const Case& c, const std::string& what, const Values& got, const Values& truth) {
-  double largest = c.least, worst = 0;
+struct Worst {
+  double value = 0;  // relative to the largest number of the array
   size_t at = 0;
+};
+
+Worst worst_error(const Case& c, const Values& got, const Values& truth) {
+  double largest = c.least;
+  Worst worst;
   for (double value : truth) largest = std::fmax(largest, std::fabs(value));
   for (size_t i = 0; i < truth.size(); i++) {
     double error = std::fabs(got[i] - truth[i]) / largest;
     bool same = got[i] == truth[i] || (std::isnan(got[i]) && std::isnan(truth[i]));
-    if (same || error <= worst) continue;
-    worst = error;  // a NaN stays: no number is larger
-    at = i;
-    if (std::isnan(error)) break;
+    if (std::isnan(error)) error = INFINITY;
+    if (!same && error > worst.value) worst = {error, i};
   }
+  return worst;
+}
+
+void compare(const Case& c, const std::string& what, const Values& got, const Values& truth) {
+  auto [worst, at] = worst_error(c, got, truth);
   std::string text = name_of(c) + ": " + what;
   if (!(worst <= c.tolerance))
     text += ": at " + std::to_string(at) + " " + std::to_string(got[at]) + ", expected " +
@@ -204,12 +213,13 @@ std::vector<std::pair<std::string, Values>> results(Runtime& runtime, const Case
   return found;
 }
 
-// The schedules an emulated case runs under; on hardware, two runs.
+// The schedules an emulated case runs under: one is enough for the race check, which does not
+// depend on them. On hardware, two runs.
 int schedules() {
 #ifdef __CUDACC__
   return 2;
 #else
-  return 4;
+  return simt::races_checked() ? 1 : 4;
 #endif
 }
 
@@ -249,8 +259,67 @@ void run(const Case& c) {
   use_schedule(0);
 }
 
+#ifndef __CUDACC__
+// Gives the GPU what the CPU gives?
+bool agrees(const Case& c) {
+  Runtime runtime;
+  runtime.set_poison(true);
+  auto truth = results(runtime, c, Device::Cpu, c.truth);
+  auto got = results(runtime, c, Device::Cuda, Dtype::F32);
+  for (size_t i = 0; i < truth.size(); i++)
+    if (worst_error(c, got[i].second, truth[i].second).value > c.tolerance) return false;
+  return true;
+}
+
+// Does a check fail, or a schedule throw, when a wait is left out?
+bool notices(const std::function<bool()>& check, simt::Site site) {
+  for (simt::Order order : {simt::Order::Priority, simt::Order::Reverse}) {
+    simt::config = {.order = order, .seed = 3, .skip = site};
+    try {
+      if (!check()) return true;
+    } catch (const std::exception&) {
+      return true;
+    }
+  }
+  return false;
+}
+
+using Checks = std::vector<std::function<bool()>>;
+
+// Every place where threads wait for each other, with the checks that come by.
+std::map<simt::Site, Checks> waiting_places(const std::string& filter) {
+  Checks checks;
+  for (const Case& c : agreement_cases())
+    if (op(c.op).cuda && c.op.rfind(filter, 0) == 0) checks.push_back([c] { return agrees(c); });
+  if (filter.empty())
+    for (bool (*check)() : waiting_checks()) checks.push_back(check);
+  std::map<simt::Site, Checks> places;
+  for (const auto& check : checks) {
+    simt::visited_sites();
+    check();
+    for (simt::Site site : simt::visited_sites()) places[site].push_back(check);
+  }
+  return places;
+}
+#endif
+
 }  // namespace
 }  // namespace test
+
+#ifndef __CUDACC__
+// Leaves out each barrier, warp barrier and wait of the kernels in turn: each must be missed.
+void test_removals(const std::string& filter) {
+  for (const auto& [site, checks] : test::waiting_places(filter)) {
+    bool found = false;
+    for (const auto& check : checks) found = found || test::notices(check, site);
+    simt::config = {};
+    test::expect(found, std::string("nothing misses the barrier at ") + site.file + ":" +
+                            std::to_string(site.line));
+  }
+}
+#else
+void test_removals(const std::string&) {}
+#endif
 
 void test_agreement(const std::string& filter) {
   for (const test::Case& c : test::agreement_cases()) {

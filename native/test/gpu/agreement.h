@@ -31,5 +31,6 @@ struct Case {
 };
 
 std::vector<Case> agreement_cases();
+std::vector<bool (*)()> waiting_checks();
 
 }  // namespace protea::test

@@ -224,14 +224,17 @@ void add_updates(Cases& cases) {
                                                                     {"beta2", {0.999}},
                                                                     {"eps", {1e-8}},
                                                                     {"momentum", {0.99}}};
-  cases.push_back({"adamw",
-                   {{{}}, p, p, p, positive, p, q, q, q, positive_q, none(), p, none(), p, p, p},
-                   attrs,
-                   4e-6,
-                   {1, 3, 4, 5, 6, 8, 9, 11, 15},
-                   0,
-                   1e-30,
-                   Dtype::F32});
+  Input nan{{20000}, Dtype::F32, INFINITY, INFINITY};  // inf - inf
+  for (const Input& gradient : {q, nan})
+    cases.push_back(
+        {"adamw",
+         {{{}}, p, p, p, positive, p, q, gradient, q, positive_q, none(), p, none(), p, p, p},
+         attrs,
+         4e-6,
+         {1, 3, 4, 5, 6, 8, 9, 11, 15},
+         0,
+         1e-30,
+         Dtype::F32});
 }
 
 }  // namespace

@@ -85,6 +85,19 @@ __global__ void multiply_kernel(const float* a, const float* b, float* c) {
   for (int i = 0; i < 4; i++) c[(lane / 4 + i / 2 * 8) * 8 + lane % 4 * 2 + i % 2] = d[i];
 }
 
+// The smallest, the largest and the sum of each row, one after another.
+__global__ void extremes_kernel(const float* x, float* y) {
+  float value = x[blockIdx.x * blockDim.x + threadIdx.x];
+  float most = gpu::block_max(value), least = -gpu::block_max(-value);
+  float sum = gpu::block_sum(value), square = gpu::block_sum(value * value);
+  if (threadIdx.x > 0) return;
+  float* to = y + blockIdx.x * 4;
+  to[0] = least;
+  to[1] = most;
+  to[2] = sum;
+  to[3] = square;
+}
+
 // Arrays on the device for one test.
 struct Device32 {
   Gpu gpu;
@@ -154,6 +167,28 @@ bool count_is_right() {
   return found == 9;
 }
 
+bool extremes_are_right() {
+  Device32 device;
+  std::vector<float> x = wave(2 * 256);
+  float *from = device.make(x), *to = device.make(std::vector<float>(8));
+  GPU_LAUNCH(device.gpu, extremes_kernel, gpu::Grid{dim3(2), dim3(256)}, from, to);
+  std::vector<float> y = device.read(to, 8);
+  for (int row = 0; row < 2; row++) {
+    double least = 1, most = -1, sum = 0, square = 0;
+    for (int i = 0; i < 256; i++) {
+      double value = x[row * 256 + i];
+      least = std::fmin(least, value);
+      most = std::fmax(most, value);
+      sum += value;
+      square += value * value;
+    }
+    const double expected[] = {least, most, sum, square};
+    for (int i = 0; i < 4; i++)
+      if (!(std::fabs(y[row * 4 + i] - expected[i]) < 1e-4)) return false;
+  }
+  return true;
+}
+
 template <class T>
 bool product_is_right(double bound) {
   Device32 device;
@@ -187,7 +222,17 @@ void every_schedule(const char* what, bool (*body)()) { test::expect(body(), wha
 
 }  // namespace
 
+namespace test {
+
+// The kernels of this file that wait for each other, for the test that leaves waits out.
+std::vector<bool (*)()> waiting_checks() {
+  return {extremes_are_right, copy_is_right<Mistake::None>};
+}
+
+}  // namespace test
+
 void test_machine() {
+  every_schedule("extremes", extremes_are_right);
   every_schedule("softmax", softmax_is_right<Mistake::None>);
   every_schedule("asynchronous copy", copy_is_right<Mistake::None>);
   every_schedule("atomic count", count_is_right<Mistake::None>);
