@@ -15,8 +15,6 @@ struct Tokens {
         D(run.in[0].dim(2)),
         R(run.in[3] ? run.in[3].dim(1) : 0),
         mask(run.in[4] ? run.in[4].as<uint8_t>() : nullptr) {}
-
-  int64_t length() const { return 1 + R + N; }
 };
 
 struct Value {

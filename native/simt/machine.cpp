@@ -84,21 +84,19 @@ uint32_t random_below(uint32_t n) {
 }
 
 std::ostream& operator<<(std::ostream& out, Site site) {
-  return out << site.file << ":" << site.line;
+  return out << site.name() << ":" << site.line;
 }
 
 std::ostream& operator<<(std::ostream& out, const uint3& at) {
   return out << "(" << at.x << ", " << at.y << ", " << at.z << ")";
 }
 
-bool same(Site a, Site b) { return a.line == b.line && !std::strcmp(a.file, b.file); }
-
 std::set<Site> visited;
 
 // Notes the site; is it the one to be left out?
 bool left_out(Site site) {
   visited.insert(site);
-  return config.skip.line == site.line && !std::strcmp(config.skip.file, site.file);
+  return config.skip == site;
 }
 
 // fail() with a text of parts. From here on nothing is checked: the linker may have taken the
@@ -322,8 +320,17 @@ void launch(Launch launch, cudaStream_t stream) {
 
 size_t launches() { return launch_count; }
 
+const char* Site::name() const {
+  const char* slash = std::strrchr(file, '/');
+  return slash ? slash + 1 : file;
+}
+
+bool Site::operator==(const Site& other) const {
+  return line == other.line && !std::strcmp(name(), other.name());
+}
+
 bool Site::operator<(const Site& other) const {
-  return line != other.line ? line < other.line : std::strcmp(file, other.file) < 0;
+  return line != other.line ? line < other.line : std::strcmp(name(), other.name()) < 0;
 }
 
 std::set<Site> visited_sites() { return std::move(visited); }
@@ -341,7 +348,7 @@ void fail(Fault kind, const std::string& what) {
 
 void barrier(Site site) {
   if (left_out(site)) return;
-  if (waiting && !same(site, barrier_site))
+  if (waiting && !(site == barrier_site))
     refuse(Fault::Barrier, "a thread waits at ", site, ", others at ", barrier_site);
   if (done) refuse(Fault::Barrier, "a thread waits at ", site, ", but another has ended");
   barrier_site = site;
@@ -360,7 +367,7 @@ void barrier(Site site) {
 Slots exchange(Collective kind, const void* mine, size_t bytes, Site site) {
   int lane = block.thread & 31;
   Warp& warp = warps[block.thread / 32];
-  if (warp.arrived && (warp.kind != kind || !same(warp.site, site)))
+  if (warp.arrived && (warp.kind != kind || !(warp.site == site)))
     refuse(Fault::Collective, "a lane is at ", site, ", others at ", warp.site);
   for (int i = block.thread - lane; done && i < block.thread - lane + 32; i++)
     if (threads[i].state == State::Done)

@@ -45,9 +45,12 @@ enum class Order { Forward, Reverse, Random, Priority };
 
 enum class Driver { Ready, None, Old, NoDevice, NoImage };
 
+// A place in the sources; headers are known by their name, whoever includes them.
 struct Site {
-  const char* file = nullptr;
+  const char* file = "";
   int line = 0;
+  const char* name() const;
+  bool operator==(const Site& other) const;
   bool operator<(const Site& other) const;
 };
 

@@ -313,7 +313,7 @@ void test_removals(const std::string& filter) {
     bool found = false;
     for (const auto& check : checks) found = found || test::notices(check, site);
     simt::config = {};
-    test::expect(found, std::string("nothing misses the barrier at ") + site.file + ":" +
+    test::expect(found, std::string("nothing misses the wait at ") + site.name() + ":" +
                             std::to_string(site.line));
   }
 }
