@@ -17,7 +17,7 @@ const sanitizers =
 const modes = {
   cpu: [],
   plain: ['-DPROTEA_CUDA=simt'],
-  asan: ['-DPROTEA_CUDA=simt', `-DCMAKE_CXX_FLAGS=${sanitizers}`, '-DCMAKE_CXX_FLAGS_RELEASE=-O1'],
+  asan: ['-DPROTEA_CUDA=simt', '-DCMAKE_BUILD_TYPE=None', `-DCMAKE_CXX_FLAGS=-O1 ${sanitizers}`],
   race: ['-DPROTEA_CUDA=simt', '-DPROTEA_SIMT_KERNEL_OPTIONS=-O1;-fsanitize=thread'],
   cuda: ['-DPROTEA_CUDA=ON', `-DCMAKE_CUDA_COMPILER=${nvcc()}`],
 };
