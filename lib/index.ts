@@ -1,6 +1,6 @@
 /**
  * Protea: pretrain DINO-family vision models, and keep every prototype in use.
- * Training: `Trainer`, `loadConfig`. Diagnosis: `findUnique`, `mlcdReport`. Parts: heads, losses,
+ * Training: `Trainer`, `loadConfig`. Diagnosis: `diagnose`, `diagnoseCheckpoint`. Parts: heads, losses,
  * regularizers, ops.
  */
 export * from './bench/index.js';
@@ -8,7 +8,10 @@ export * from './data/index.js';
 export * from './diagnose/index.js';
 export { type ErrorCode, ProteaError } from './error.js';
 export * from './eval/index.js';
+export { encodeNpy, NpyFile } from './formats/npy.js';
 export { SafetensorsFile } from './formats/safetensors.js';
+export { openTensorFile, type TensorFile } from './formats/tensor-file.js';
+export * from './inspect/index.js';
 export * from './lab/index.js';
 export {
   AdamW,

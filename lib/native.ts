@@ -57,6 +57,8 @@ export interface Native {
   ): Float64Array;
   /** The ops that have a kernel for the device. */
   ops(device?: DeviceName): string[];
+  /** How far the long kernel that runs now has come, in [0, 1]. */
+  progress(): number;
   isa(): string;
   makeViews(
     pictures: readonly NativePicture[],

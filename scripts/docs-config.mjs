@@ -5,7 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { configSchema, presets } from '../dist/lib/train/index.js';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const [first, ...others] = Object.entries(presets);
+const [first] = Object.entries(presets);
+const sizeOf = (name) => name.split('-').at(-1);
+const sizes = [...new Set(Object.keys(presets).map(sizeOf))].filter((size) => size !== 'tiny');
+const names = { tiny: Object.keys(presets).filter((name) => sizeOf(name) === 'tiny') };
 
 const shown = (value) => `\`${JSON.stringify(value)}\``;
 const at = (tree, path) => path.reduce((value, key) => value?.[key], tree);
@@ -26,7 +29,7 @@ const page = `# Config
 
 A run's settings are a preset, a YAML file on top (\`--config\`), \`key.sub=value\` arguments, and flags; the later wins. Unknown names are refused with the nearest known one. The full config is kept in the run's \`config.yaml\`.
 
-Presets: ${[first, ...others].map(([name]) => `\`${name}\``).join(', ')}; those without \`-kp\` leave KoLeo-proto out. A YAML file may name its base with \`preset:\`.
+Presets are named METHOD[-kp|-gmm]-SIZE: ${names.tiny.map((name) => `\`${name}\``).join(', ')}, and the same for the sizes ${sizes.map((name) => `\`${name}\``).join(', ')}. \`protea config show PRESET\` prints one with its source, where it departs from it, and a comment for each key. A YAML file may name its base with \`preset:\`.
 
 | setting | \`${first[0]}\` (default) | \`dino-kp-vits16\` | meaning |
 |---|---|---|---|

@@ -19,11 +19,12 @@ const layers: Record<string, string[]> = {
   diagnose: ['formats', ...base],
   eval: ['nn', 'data', 'formats', ...base],
   report: ['error'],
+  inspect: ['diagnose', 'report', 'ssl', 'nn', 'data', 'formats', ...base],
   bench: ['ssl', 'nn', ...base],
   lab: ['diagnose', 'report', 'ssl', 'nn', ...base],
   train: ['eval', 'diagnose', 'report', 'ssl', 'nn', 'data', 'formats', ...base],
-  cli: ['bench', 'lab', 'train', ...parts],
-  index: ['bench', 'lab', 'train', ...parts],
+  cli: ['bench', 'lab', 'train', 'inspect', ...parts],
+  index: ['bench', 'lab', 'train', 'inspect', ...parts],
 };
 
 /** Each folder of native/ and what it may include besides itself. */

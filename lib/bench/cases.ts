@@ -1,6 +1,6 @@
 // What `protea bench` times. Each case gives the same work to the peer by name and shape.
 import { AdamW, initialise, normals, vitDefaults } from '../nn/index.js';
-import { Dino, dinoLoss, dinoParameterSpecs, koleoProto } from '../ssl/index.js';
+import { dinoLoss, koleoProto, Method, methodParameters } from '../ssl/index.js';
 import {
   attention,
   backward,
@@ -138,20 +138,19 @@ function stepCase(koleoWeight: number): Case {
         },
         studentTemperature,
         centerMomentum: 0.9,
-        koleoProto: koleoWeight,
-        koleo: 0,
+        regularizers: { koleoProto: koleoWeight, koleo: 0 },
       };
-      const specs = dinoParameterSpecs(config);
+      const specs = methodParameters(config).student;
       const [student, teacher] = [initialise(specs, 0), initialise(specs, 0)];
       for (const p of student.values()) watch(p);
-      const method = new Dino(config, student, teacher);
+      const method = new Method(config, student, teacher);
       const optimiser = new AdamW(student, teacher);
       const global = random([2 * s.images, 3, s.globalSize, s.globalSize], 1);
       const local = random([s.locals * s.images, 3, s.localSize, s.localSize], 2);
       const batch = { images: s.images, global, globalViews: 2, local, localViews: s.locals };
       return () =>
         scope(() => {
-          const { total } = method.losses(batch, teacherTemperature);
+          const { total } = method.losses(batch, { teacherTemperature });
           const found = backward(total, [...student.values()]);
           const gradients = new Map([...student.keys()].map((name, i) => [name, found[i]]));
           optimiser.step(gradients, { lr: 5e-4, weightDecay: 0.04, clip: 3, momentum: 0.996 });

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { openData } from '../data/index.js';
 import { ProteaError } from '../error.js';
 import { type KnnReport, knnOf, knnOfPixels, knnSplit } from '../eval/index.js';
-import { freshMethod, readCheckpoint, restoredMethod } from '../train/index.js';
+import { featureOptions, freshMethod, readCheckpoint, restoredMethod } from '../train/index.js';
 import { checkpointPath } from './checkpoint-path.js';
 import { exitCode, type Output, run } from './output.js';
 
@@ -32,7 +32,7 @@ async function knn(flags: KnnFlags, out: Output): Promise<number> {
       hint: 'Use class folders, .cls entries, IDX labels, or --labels.',
     });
   const size = config.crops.globalSize;
-  const features = { size, normalisation: config.data };
+  const features = featureOptions(config);
   const options = { k: Number(flags.k) };
   const teacher = restoredMethod(config, checkpoint).method.teacher;
   const rows: Record<string, KnnReport> = {

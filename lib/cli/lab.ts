@@ -1,11 +1,12 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { checkInteger } from '../error.js';
+import { checkInteger, invalid } from '../error.js';
 import {
   type LabName,
   type LabPoint,
   type LabRun,
+  labNames,
   labPage,
   runLab,
   setting,
@@ -13,6 +14,7 @@ import {
 import { exitCode, type Output, run } from './output.js';
 
 interface LabFlags {
+  runs: string;
   out: string;
   seed: string;
   json?: boolean;
@@ -46,14 +48,24 @@ const summary = ({ name, loss, prototypes, mlcd }: LabRun) => ({
   mlcd,
 });
 
-async function lab({ out: folder, seed }: LabFlags, out: Output): Promise<number> {
+function namesOf(list: string): LabName[] {
+  return list.split(',').map((given) => {
+    const name = labNames.find((known) => known === given.trim());
+    if (name) return name;
+    throw invalid('runs', labNames.join(', '), given);
+  });
+}
+
+async function lab({ out: folder, seed, runs: list }: LabFlags, out: Output): Promise<number> {
   checkInteger('seed', Number(seed), 0);
+  const names = namesOf(list);
   const live = new Live(out);
   const begin = performance.now();
-  const runs = await runLab(Number(seed), (name, point) => {
+  const show = (name: LabName, point: LabPoint) => {
     live.show(name, point);
     out.emit({ event: 'diagnosis', run: name, ...point });
-  });
+  };
+  const runs = await runLab(Number(seed), show, names);
   live.stop();
   const seconds = (performance.now() - begin) / 1000;
   await mkdir(folder, { recursive: true });
@@ -62,7 +74,7 @@ async function lab({ out: folder, seed }: LabFlags, out: Output): Promise<number
   out.emit({ event: 'end', seconds, report, runs: runs.map(summary) });
   for (const { name, loss, prototypes } of runs)
     out.result(
-      `${name.padEnd(8)} DINO loss ${loss.toFixed(3)}   unique prototypes ${prototypes.unique} of ${prototypes.total}`,
+      `${name.padEnd(22)} DINO loss ${loss.toFixed(3)}   unique prototypes ${prototypes.unique} of ${prototypes.total}`,
     );
   out.result(`${seconds.toFixed(1)} s, curves and maps in ${report}`);
   return exitCode.ok;
@@ -73,6 +85,7 @@ export function addLab(program: Command): void {
     .command('lab')
     .description('see partial prototype collapse, and KoLeo-proto prevent it, in half a minute')
     .option('--out <dir>', 'folder of the page', 'runs/lab')
+    .option('--runs <list>', `of ${labNames.join(', ')}`, 'dino,dino-kp')
     .option('--seed <s>', 'seed of data and weights', '0')
     .option('--json', 'JSON lines on stdout')
     .addHelpText('after', '\nExample:\n  protea lab\n\nThe setting: docs/lab.md.')

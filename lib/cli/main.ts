@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { packageRoot } from '../native.js';
 import { addBench } from './bench.js';
+import { addConfig } from './config.js';
 import { addDiagnose } from './diagnose.js';
 import { addDoctor } from './doctor.js';
 import { addEval } from './eval.js';
 import { addLab } from './lab.js';
+import { addMethods } from './methods.js';
 import { exitCode } from './output.js';
 import { addTrain } from './train.js';
 
@@ -22,7 +24,14 @@ const program = new Command('protea')
   .showHelpAfterError('(protea --help shows the commands)')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? exitCode.ok : exitCode.usage));
 
+// A reader that has seen enough, as head, closes the pipe: that is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
 addTrain(program);
+addConfig(program);
+addMethods(program);
 addEval(program);
 addDiagnose(program);
 addLab(program);

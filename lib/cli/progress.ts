@@ -5,8 +5,8 @@ import type { Output } from './output.js';
 const rate = (value: number) => value.toFixed(value < 10 ? 1 : 0);
 
 function stepText(event: StepEvent): string {
-  const spread = event.koleoProto === null ? '' : `  koleo-proto ${event.koleoProto.toFixed(3)}`;
-  return `loss ${event.dino.toFixed(4)}${spread}  lr ${event.lr.toExponential(1)}  ${rate(event.imagesPerSecond)} img/s  data ${(100 * event.dataWait).toFixed(0)} %`;
+  const losses = Object.entries(event.losses).map(([name, v]) => `${name} ${v.toFixed(3)}`);
+  return `loss ${event.loss.toFixed(4)} (${losses.join(', ')})  lr ${event.lr.toExponential(1)}  ${rate(event.imagesPerSecond)} img/s  data ${(100 * event.dataWait).toFixed(0)} %`;
 }
 
 function diagnosisText({ step, prototypes, studentUnique, mlcd }: DiagnosisEvent): string {

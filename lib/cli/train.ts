@@ -5,7 +5,8 @@ import { type EndEvent, loadConfig, type TrainEvent, Trainer } from '../train/in
 import { exitCode, type Output, run } from './output.js';
 import { Progress } from './progress.js';
 
-interface TrainFlags {
+/** Flags that stand for settings. */
+export interface TrainFlags {
   preset?: string;
   config?: string;
   data?: string;
@@ -22,7 +23,7 @@ interface TrainFlags {
 }
 
 /** Flags are the last overrides. */
-function overridesOf(flags: TrainFlags, given: readonly string[]): string[] {
+export function overridesOf(flags: TrainFlags, given: readonly string[]): string[] {
   const named: [string, string | undefined][] = [
     ['data.source', flags.data],
     ['data.labels', flags.labels],
@@ -43,7 +44,7 @@ function overridesOf(flags: TrainFlags, given: readonly string[]): string[] {
 }
 
 /** First Ctrl-C or SIGTERM: finish the step, save, stop. Second: stop now. */
-function stopOnSignals(): { signal: AbortSignal; code: () => number } {
+export function stopOnSignals(): { signal: AbortSignal; code: () => number } {
   const controller = new AbortController();
   let code: number = exitCode.ok;
   const stop = (exit: number) => () => {

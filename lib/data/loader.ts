@@ -24,6 +24,9 @@ export interface ViewGroup {
 
 export interface Batch {
   step: number;
+  epoch: number;
+  /** Rows of the data set, one an image. */
+  rows: number[];
   /** Consecutive recipes of one size together. */
   groups: ViewGroup[];
 }
@@ -95,7 +98,7 @@ export class CropLoader {
         { seed, epoch, samples: rows },
       ),
     );
-    return { step, groups: grouped(recipes, made, rows.length) };
+    return { step, epoch, rows, groups: grouped(recipes, made, rows.length) };
   }
 }
 

@@ -36,6 +36,8 @@ const common = {
 } as const;
 
 export interface MultiCropOptions {
+  /** One or two. @default 2 */
+  globalCrops?: number;
   globalSize: number;
   globalScale: readonly [number, number];
   localCrops: number;
@@ -45,14 +47,16 @@ export interface MultiCropOptions {
   colour: number;
   /** Probability of blur: first global, second global, locals. @default [1, 0.1, 0.5] */
   blur: readonly [number, number, number];
+  /** Probability of solarisation of the second global crop. @default 0.2 */
+  solarize?: number;
   /** Probability of a horizontal flip. @default 0.5 */
   flip: number;
 }
 
-/** The recipes of DINO (Caron et al. 2021): two global crops, then the local ones. */
+/** The recipes of DINO (Caron et al. 2021): the global crops, then the local ones. */
 export function multiCrop(options: MultiCropOptions): ViewRecipe[] {
   checkOptions(options);
-  const { colour, flip } = options;
+  const { colour, flip, globalCrops = 2, solarize = 0.2 } = options;
   const base = {
     ...common,
     flip,
@@ -65,9 +69,12 @@ export function multiCrop(options: MultiCropOptions): ViewRecipe[] {
   };
   const global = { ...base, size: options.globalSize, scale: options.globalScale };
   const local = { ...base, size: options.localSize, scale: options.localScale };
-  return [
+  const globals = [
     { ...global, blur: options.blur[0] },
-    { ...global, blur: options.blur[1], solarize: colour > 0 ? 0.2 : 0 },
+    { ...global, blur: options.blur[1], solarize: colour > 0 ? solarize : 0 },
+  ];
+  return [
+    ...globals.slice(0, globalCrops),
     ...Array.from({ length: options.localCrops }, () => ({ ...local, blur: options.blur[2] })),
   ];
 }
@@ -76,6 +83,8 @@ function checkOptions(options: MultiCropOptions): void {
   checkInteger('globalSize', options.globalSize, 1);
   checkInteger('localSize', options.localSize, 1);
   checkInteger('localCrops', options.localCrops, 0, 64);
+  checkInteger('globalCrops', options.globalCrops ?? 2, 1, 2);
+  checkNumber('solarize', options.solarize ?? 0, 0, 1);
   checkNumber('colour', options.colour, 0, 2);
   for (const name of ['globalScale', 'localScale'] as const) {
     const [low, high] = options[name];

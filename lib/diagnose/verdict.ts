@@ -1,12 +1,19 @@
 import type { UniqueReport } from './unique.js';
 
-/** What a count means, in one sentence. */
-export function verdict({ total, unique }: Pick<UniqueReport, 'total' | 'unique'>): string {
-  const share = (100 * unique) / total;
-  const count = `${unique} of ${total} prototypes are unique (${share.toFixed(1)} %)`;
-  if (share >= 95) return `${count}: no partial collapse`;
-  if (share >= 60) return `${count}: some prototypes are copies of each other`;
-  return `${count}: partial prototype collapse; the rest are copies of each other`;
+/** The answer in one sentence: how many prototypes are distinct, and what that means. */
+export function verdict({
+  total,
+  unique,
+  epsilon,
+  redundancy,
+}: Pick<UniqueReport, 'total' | 'unique' | 'epsilon' | 'redundancy'>): string {
+  const share = unique / total;
+  if (unique === total)
+    return `all ${total} prototypes are distinct at ${epsilon}: no partial collapse`;
+  const count = `${unique} of ${total} prototypes are distinct at ${epsilon}; the largest group holds ${redundancy.max} copies`;
+  if (share >= 0.95) return `${count}: no partial collapse`;
+  if (share >= 0.6) return `${count}: some prototypes are copies of each other`;
+  return `${count}: partial prototype collapse`;
 }
 
 /** How near to ln K the loss of a network that puts every image everywhere lies. */

@@ -21,6 +21,10 @@ export class PickleTruncated extends Error {}
 
 const mark = Symbol('mark');
 const maxDepth = 1 << 20;
+const maxIntegerBytes = 64;
+const maxDigits = 64;
+/** Operations that even a short pickle may have. */
+const spareOperations = 1 << 20;
 
 /**
  * One pickle from `bytes`, from `start` on. Dicts and objects become Maps, tuples and lists arrays.
@@ -40,6 +44,7 @@ class PickleReader {
   at: number;
   private readonly view: DataView;
   private stack: unknown[] = [];
+  private spent = 0;
   private readonly memo = new Map<number, unknown>();
 
   constructor(
@@ -51,9 +56,11 @@ class PickleReader {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
+  /** Values take more memory than their bytes, so there is a limit on how many a pickle may make. */
   run(): unknown {
     for (;;) {
       const offset = this.at;
+      this.spend(1);
       const code = this.bytes[this.take(1)]!;
       if (code === 0x2e) return this.pop();
       const operation = operations[code];
@@ -61,6 +68,13 @@ class PickleReader {
       operation(this);
       if (this.stack.length > maxDepth) this.fail(`more than ${maxDepth} values wait at ${offset}`);
     }
+  }
+
+  /** Counts values that are made or copied against the limit. */
+  private spend(values: number): void {
+    this.spent += values;
+    if (this.spent > spareOperations + this.bytes.length / 4)
+      this.fail(`makes more values than its size allows, at ${this.at}`);
   }
 
   fail(what: string): never {
@@ -87,9 +101,10 @@ class PickleReader {
   text = (n: number) => new TextDecoder().decode(this.raw(n));
   latin = (n: number) => Buffer.from(this.raw(n)).toString('latin1');
 
-  line(): string {
+  line(most = Number.POSITIVE_INFINITY): string {
     const end = this.bytes.indexOf(10, this.at);
     if (end < 0) throw new PickleTruncated();
+    if (end - this.at > most) this.fail(`a number of ${end - this.at} digits at ${this.at}`);
     const text = this.text(end - this.at);
     this.at += 1;
     return text;
@@ -98,7 +113,7 @@ class PickleReader {
   /** A little-endian two's complement number; exact as a number or as a bigint. */
   long(n: number): number | bigint {
     const digits = this.raw(n);
-    if (n > 1024) this.fail(`an integer of ${n} bytes`);
+    if (n > maxIntegerBytes) this.fail(`an integer of ${n} bytes`);
     let value = 0n;
     for (let i = n - 1; i >= 0; i--) value = (value << 8n) | BigInt(digits[i]!);
     if (n && digits[n - 1]! & 0x80) value -= 1n << BigInt(8 * n);
@@ -160,7 +175,9 @@ class PickleReader {
   }
 
   global(module: unknown, name: unknown): void {
-    const found = this.options.global(String(module), String(name));
+    if (typeof module !== 'string' || typeof name !== 'string')
+      this.fail(`a global whose name is no text, at ${this.at}`);
+    const found = this.options.global(module, name);
     if (found === undefined)
       throw new ProteaError(
         'ERR_PROTEA_PICKLE_FORBIDDEN',
@@ -176,6 +193,7 @@ class PickleReader {
     const callee = this.pop();
     if (typeof callee !== 'function' || !Array.isArray(args))
       this.fail(`a call of something that is no listed global, at ${this.at}`);
+    if (Array.isArray(args[0])) this.spend(args[0].length);
     this.push((callee as Callable)(args));
   }
 
@@ -197,17 +215,19 @@ class PickleReader {
 type Operation = (r: PickleReader) => void;
 
 const literals: Record<number, Operation> = {
-  128: (r) => void r.u8(),
+  128: (r) => {
+    if (r.u8() > 5) r.fail(`a protocol above 5 at ${r.at - 1}`);
+  },
   149: (r) => void r.u64(),
   78: (r) => r.push(null),
   136: (r) => r.push(true),
   137: (r) => r.push(false),
   73: (r) => {
-    const text = r.line();
+    const text = r.line(maxDigits);
     r.push(text === '00' ? false : text === '01' ? true : Number(text));
   },
-  76: (r) => r.push(Number(r.line().replace(/L$/, ''))),
-  70: (r) => r.push(Number(r.line())),
+  76: (r) => r.push(Number(r.line(maxDigits).replace(/L$/, ''))),
+  70: (r) => r.push(Number(r.line(maxDigits))),
   74: (r) => r.push(r.i32()),
   75: (r) => r.push(r.u8()),
   77: (r) => r.push(r.u16()),
@@ -253,10 +273,10 @@ const containers: Record<number, Operation> = {
 };
 
 const references: Record<number, Operation> = {
-  103: (r) => r.get(Number(r.line())),
+  103: (r) => r.get(Number(r.line(maxDigits))),
   104: (r) => r.get(r.u8()),
   106: (r) => r.get(r.u32()),
-  112: (r) => r.put(Number(r.line())),
+  112: (r) => r.put(Number(r.line(maxDigits))),
   113: (r) => r.put(r.u8()),
   114: (r) => r.put(r.u32()),
   148: (r) => r.memoize(),
@@ -264,6 +284,13 @@ const references: Record<number, Operation> = {
   147: (r) => {
     const name = r.pop();
     r.global(r.pop(), name);
+  },
+  105: (r) => {
+    const [module, name] = [r.line(), r.line()];
+    const args = r.popMark();
+    r.global(module, name);
+    r.push(args);
+    r.call();
   },
   82: (r) => r.call(),
   129: (r) => r.call(),

@@ -1,23 +1,38 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { ProteaError } from '../error.js';
-import type { TorchDtype } from './torch-globals.js';
-import { decode } from './torch-values.js';
+import { decode, dtypeBytes, type StoredDtype } from './dtypes.js';
+import { duplicateKey } from './json-keys.js';
+import { bytesAt, damaged } from './read-at.js';
 
-/** Element types of the format, with their size in bytes. */
-const sizes = {
-  F64: 8,
-  F32: 4,
-  F16: 2,
-  BF16: 2,
-  I64: 8,
-  I32: 4,
-  I16: 2,
-  I8: 1,
-  U8: 1,
-  BOOL: 1,
-} as const;
+/** Element types of the format. */
+const dtypes = {
+  F64: 'f64',
+  F32: 'f32',
+  F16: 'f16',
+  BF16: 'bf16',
+  F8_E4M3: 'f8_e4m3',
+  F8_E5M2: 'f8_e5m2',
+  F8_E4M3FNUZ: 'f8_e4m3fnuz',
+  F8_E5M2FNUZ: 'f8_e5m2fnuz',
+  F8_E8M0: 'f8_e8m0',
+  I64: 'i64',
+  I32: 'i32',
+  I16: 'i16',
+  I8: 'i8',
+  U64: 'u64',
+  U32: 'u32',
+  U16: 'u16',
+  U8: 'u8',
+  BOOL: 'bool',
+  C64: 'c64',
+} as const satisfies Record<string, StoredDtype>;
 
-export type SafetensorsDtype = keyof typeof sizes;
+/** Types of less than a byte, whose bytes can be passed over but not read: bits of an element. */
+const packedBits: Readonly<Record<string, number>> = { F4: 4, F6_E2M3: 6, F6_E3M2: 6 };
+
+export type SafetensorsDtype = keyof typeof dtypes;
+
+const sizeOf = (dtype: SafetensorsDtype) => dtypeBytes[dtypes[dtype]];
 
 /** One tensor of a file: `begin` and `end` are byte offsets into the data that follow the header. */
 export interface SafetensorsEntry {
@@ -43,31 +58,35 @@ export interface SafetensorsTensor {
 
 const maxHeaderBytes = 100 * 1024 * 1024;
 
-function refuse(file: string, reason: string): ProteaError {
-  return new ProteaError(
-    'ERR_PROTEA_CHECKPOINT_FORMAT',
-    `${file}: not a valid safetensors file: ${reason}`,
-    {
-      hint: 'Check that the file was written completely and is a .safetensors file.',
-    },
+const refuse = (file: string, reason: string) =>
+  damaged(
+    file,
+    `not a valid safetensors file: ${reason}`,
+    'Check that the file was written completely and is a .safetensors file.',
   );
+
+const whole = (v: unknown): v is number => Number.isSafeInteger(v) && (v as number) >= 0;
+
+/** Bits of an element; names are those of the format alone, whatever an object inherits. */
+function bitsOf(dtype: unknown): number | undefined {
+  if (typeof dtype !== 'string') return undefined;
+  if (Object.hasOwn(packedBits, dtype)) return packedBits[dtype];
+  return Object.hasOwn(dtypes, dtype) ? 8 * sizeOf(dtype as SafetensorsDtype) : undefined;
 }
 
 function parseEntry(file: string, name: string, value: unknown): SafetensorsEntry {
-  const { dtype, shape, data_offsets: offsets } = (value ?? {}) as Record<string, unknown>;
-  if (typeof dtype !== 'string' || !(dtype in sizes))
-    throw refuse(file, `tensor "${name}" has the unknown dtype ${dtype}`);
-  const whole = (v: unknown): v is number => Number.isSafeInteger(v) && (v as number) >= 0;
-  if (!Array.isArray(shape) || !shape.every(whole))
+  const entry = value !== null && typeof value === 'object' ? (value as object) : {};
+  const { dtype, shape, data_offsets: offsets, ...rest } = entry as Record<string, unknown>;
+  const bits = bitsOf(dtype);
+  if (!bits) throw refuse(file, `tensor "${name}" has the unknown dtype ${JSON.stringify(dtype)}`);
+  if (!Array.isArray(shape) || shape.length > 64 || !shape.every(whole))
     throw refuse(file, `tensor "${name}" has no valid shape`);
-  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(whole)) {
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(whole))
     throw refuse(file, `tensor "${name}" has no valid data_offsets`);
-  }
+  if (Object.keys(rest).length)
+    throw refuse(file, `tensor "${name}" has the unknown field ${Object.keys(rest)[0]}`);
   const [begin, end] = offsets as [number, number];
-  const bytes = shape.reduce(
-    (product: number, dim: number) => product * dim,
-    sizes[dtype as SafetensorsDtype],
-  );
+  const bytes = shape.reduce((product: number, dim: number) => product * dim, bits) / 8;
   if (!Number.isSafeInteger(bytes) || end - begin !== bytes) {
     throw refuse(
       file,
@@ -75,6 +94,13 @@ function parseEntry(file: string, name: string, value: unknown): SafetensorsEntr
     );
   }
   return { dtype: dtype as SafetensorsDtype, shape, begin, end };
+}
+
+function parseMetadata(file: string, value: unknown): Record<string, string> {
+  const isText = (entry: unknown) => typeof entry === 'string';
+  if (value === null || typeof value !== 'object' || !Object.values(value).every(isText))
+    throw refuse(file, 'its __metadata__ is no map of texts');
+  return value as Record<string, string>;
 }
 
 /** The tensors must cover the data without holes or overlaps: a byte belongs to one tensor. */
@@ -91,24 +117,32 @@ function checkCover(file: string, tensors: Map<string, SafetensorsEntry>, dataBy
     throw refuse(file, `the tensors cover ${position} of ${dataBytes} bytes of data`);
 }
 
+/** The JSON of a header. The format has it begin with "{" and lets spaces follow it. */
+function parseJson(file: string, bytes: Uint8Array): object {
+  if (bytes[0] !== 0x7b) throw refuse(file, 'its header does not begin with {');
+  let text: string;
+  let parsed: unknown;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    parsed = JSON.parse(text);
+  } catch (cause) {
+    throw refuse(file, `its header is not JSON (${(cause as Error).message})`);
+  }
+  const twice = duplicateKey(text);
+  if (twice !== undefined) throw refuse(file, `its header names ${JSON.stringify(twice)} twice`);
+  return parsed as object;
+}
+
 /** Checks and reads the JSON header: `text` is its bytes, `fileBytes` the size of the whole file. */
 export function parseSafetensorsHeader(
   file: string,
   text: Uint8Array,
   fileBytes: number,
 ): SafetensorsHeader {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(text));
-  } catch (cause) {
-    throw refuse(file, `its header is not JSON (${(cause as Error).message})`);
-  }
-  if (parsed === null || typeof parsed !== 'object' || Array.isArray(parsed))
-    throw refuse(file, 'its header is not an object');
   const tensors = new Map<string, SafetensorsEntry>();
   let metadata: Record<string, string> = {};
-  for (const [name, value] of Object.entries(parsed)) {
-    if (name === '__metadata__') metadata = value as Record<string, string>;
+  for (const [name, value] of Object.entries(parseJson(file, text))) {
+    if (name === '__metadata__') metadata = parseMetadata(file, value);
     else tensors.set(name, parseEntry(file, name, value));
   }
   const dataStart = 8 + text.byteLength;
@@ -129,15 +163,12 @@ export class SafetensorsFile {
     const handle = await open(path, 'r');
     try {
       const { size } = await handle.stat();
-      const prefix = await readAt(handle, path, 0, 8, size);
-      const length = Number(new DataView(prefix.buffer).getBigUint64(0, true));
+      const prefix = await bytesAt(handle, path, 0, 8, size);
+      const length = prefix.readBigUInt64LE(0);
       if (length > maxHeaderBytes || length > size - 8)
         throw refuse(path, `its header claims ${length} bytes of ${size}`);
-      const header = parseSafetensorsHeader(
-        path,
-        await readAt(handle, path, 8, length, size),
-        size,
-      );
+      const text = await bytesAt(handle, path, 8, Number(length), size);
+      const header = parseSafetensorsHeader(path, text, size);
       return new SafetensorsFile(path, header, handle);
     } catch (error) {
       await handle.close();
@@ -152,18 +183,15 @@ export class SafetensorsFile {
   /** Dtype, shape and raw bytes of one tensor. @throws ERR_PROTEA_CHECKPOINT_FORMAT if it is missing. */
   async read(name: string): Promise<SafetensorsTensor> {
     const entry = this.header.tensors.get(name);
-    if (!entry)
-      throw new ProteaError(
-        'ERR_PROTEA_CHECKPOINT_FORMAT',
-        `${this.path}: there is no tensor "${name}"`,
-      );
+    if (!entry) throw damaged(this.path, `there is no tensor "${name}"`);
     const { begin, end, dtype, shape } = entry;
+    if (Object.hasOwn(packedBits, dtype))
+      throw new ProteaError(
+        'ERR_PROTEA_UNSUPPORTED',
+        `${this.path}: "${name}" is of ${dtype}, of which several share a byte`,
+      );
     const start = this.header.dataStart + begin;
-    return {
-      dtype,
-      shape,
-      data: await readAt(this.handle, this.path, start, end - begin, Infinity),
-    };
+    return { dtype, shape, data: await bytesAt(this.handle, this.path, start, end - begin) };
   }
 
   async close(): Promise<void> {
@@ -171,38 +199,22 @@ export class SafetensorsFile {
   }
 }
 
-async function readAt(
-  handle: FileHandle,
-  file: string,
-  position: number,
-  length: number,
-  size: number,
-): Promise<Uint8Array> {
-  if (position + length > size) throw refuse(file, `it ends after ${size} bytes`);
-  const buffer = new Uint8Array(new ArrayBuffer(length));
-  let done = 0;
-  while (done < length) {
-    const { bytesRead } = await handle.read(buffer, done, length - done, position + done);
-    if (bytesRead === 0) throw refuse(file, `it ends after ${position + done} bytes`);
-    done += bytesRead;
-  }
-  return buffer;
-}
-
-/** The raw bytes as an array of numbers; types without an array of their own are widened. */
+/**
+ * The raw bytes as an array of numbers; types without an array of their own are widened.
+ * @throws ERR_PROTEA_UNSUPPORTED for complex numbers
+ */
 export function valuesOf({
   dtype,
   data,
 }: SafetensorsTensor): Float64Array | Float32Array | Int32Array | Uint8Array {
-  const buffer = data.byteOffset % 8 === 0 ? data.buffer : data.slice().buffer;
-  const offset = data.byteOffset % 8 === 0 ? data.byteOffset : 0;
-  const count = data.byteLength / sizes[dtype];
+  const aligned = data.byteOffset % 8 === 0 ? data : data.slice();
+  const { buffer, byteOffset: offset } = aligned;
+  const count = data.byteLength / sizeOf(dtype);
   if (dtype === 'F64') return new Float64Array(buffer, offset, count);
   if (dtype === 'F32') return new Float32Array(buffer, offset, count);
   if (dtype === 'I32') return new Int32Array(buffer, offset, count);
   if (dtype === 'U8' || dtype === 'BOOL') return new Uint8Array(buffer, offset, count);
-  const bytes = Buffer.from(buffer as ArrayBuffer, offset, data.byteLength);
-  return decode(bytes, dtype.toLowerCase() as TorchDtype);
+  return decode(aligned, dtypes[dtype]);
 }
 
 /** What a file says of a tensor, without its bytes. */
@@ -216,14 +228,14 @@ interface Layout {
 }
 
 const bytesOf = ({ dtype, shape }: SafetensorsShape) =>
-  sizes[dtype] * shape.reduce((a, b) => a * b, 1);
+  sizeOf(dtype) * shape.reduce((a, b) => a * b, 1);
 
 function layoutOf(
   tensors: ReadonlyMap<string, SafetensorsShape>,
   metadata: Record<string, string>,
 ): Layout {
   const names = [...tensors.keys()].sort((a, b) => {
-    const order = sizes[tensors.get(b)!.dtype] - sizes[tensors.get(a)!.dtype];
+    const order = sizeOf(tensors.get(b)!.dtype) - sizeOf(tensors.get(a)!.dtype);
     return order || (a < b ? -1 : 1);
   });
   const header: Record<string, unknown> = {};

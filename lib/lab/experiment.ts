@@ -6,7 +6,14 @@ import {
   type UniqueReport,
 } from '../diagnose/index.js';
 import { AdamW, cosine } from '../nn/index.js';
-import { dinoLoss, koleoProto, LogitCentering } from '../ssl/index.js';
+import {
+  dinoLoss,
+  koleoProto,
+  MixturePrototypes,
+  meMaxOf,
+  type Targets,
+  targetsOf,
+} from '../ssl/index.js';
 import {
   backward,
   prototypeMarginal,
@@ -14,11 +21,10 @@ import {
   type Tensor,
   watch,
   weightedSum,
-  zeros,
 } from '../tensor/index.js';
 import { Mixture } from './mixture.js';
 import { LabNetwork } from './network.js';
-import { koleoProtoWeight, type LabName, setting } from './setting.js';
+import { type LabName, type LabRunSetting, labRuns, mixtureOptions, setting } from './setting.js';
 
 /** One look at a run. */
 export interface LabPoint {
@@ -44,10 +50,9 @@ export interface LabResult {
 export class Experiment {
   private readonly student: LabNetwork;
   private readonly teacher: LabNetwork;
-  private readonly centering = new LogitCentering(
-    zeros([setting.prototypes]),
-    setting.centerMomentum,
-  );
+  private readonly own: LabRunSetting;
+  private readonly targets: Targets;
+  private readonly prototypes: MixturePrototypes | undefined;
   private readonly optimiser: AdamW;
   private readonly mixture: Mixture;
 
@@ -56,8 +61,14 @@ export class Experiment {
     seed: number,
     private readonly steps: number = setting.steps,
   ) {
-    this.student = LabNetwork.fresh(seed);
-    this.teacher = LabNetwork.fresh(seed);
+    const { prototypes: K, bottleneck, centerMomentum } = setting;
+    this.own = labRuns[name];
+    this.targets = targetsOf(this.own.targets, K, centerMomentum);
+    this.prototypes = this.own.mixture
+      ? MixturePrototypes.fresh(K, bottleneck, seed, 0, mixtureOptions)
+      : undefined;
+    this.student = LabNetwork.fresh(seed, this.prototypes?.means);
+    this.teacher = LabNetwork.fresh(seed, this.prototypes?.means);
     this.mixture = new Mixture(seed);
     for (const p of this.student.parameters.values()) watch(p);
     this.optimiser = new AdamW(this.student.parameters, this.teacher.parameters, {
@@ -90,13 +101,8 @@ export class Experiment {
 
   private teacherSide(views: Tensor) {
     const temperature = setting.teacherTemperature;
-    return {
-      z: this.teacher.bottleneck(views),
-      prototypes: this.teacher.prototypes(),
-      bias: this.centering.bias({ temperature }),
-      temperature,
-      views: 2,
-    };
+    const z = this.teacher.bottleneck(views);
+    return { z, prototypes: this.teacher.prototypes(), temperature };
   }
 
   /** One update; its DINO loss is queued, not awaited. */
@@ -112,31 +118,38 @@ export class Experiment {
         temperature: studentTemperature,
         views: 2,
       };
-      const dino = dinoLoss(student, teacher);
+      const bias = this.targets.bias(teacher);
+      const dino = dinoLoss(student, { ...teacher, bias, views: 2 });
       const names = [...this.student.parameters.keys()];
-      const found = backward(this.regularised(dino), [...this.student.parameters.values()]);
+      const found = backward(this.regularised(dino, student), [
+        ...this.student.parameters.values(),
+      ]);
       this.optimiser.step(new Map(names.map((name, i) => [name, found[i]])), {
         lr: cosine({ base: lr, final: 0, total, warmup })(step),
         weightDecay,
         clip: 0,
         momentum: cosine({ base: momentum, final: 1, total })(step),
       });
-      this.centering.update({ ...teacher, bias: undefined });
+      this.targets.update(teacher);
+      this.prototypes?.update(teacher.z, 1, dino);
       return dino;
     });
   }
 
-  private regularised(dino: Tensor): Tensor {
-    const weight = koleoProtoWeight[this.name];
-    if (weight === 0) return dino;
-    return weightedSum([dino, koleoProto(this.student.directions)], [1, weight]);
+  private regularised(dino: Tensor, student: Parameters<typeof meMaxOf>[0]): Tensor {
+    const { koleoProto: spread, meMax } = this.own;
+    if (spread > 0) return weightedSum([dino, koleoProto(this.student.directions)], [1, spread]);
+    return meMax > 0 ? weightedSum([dino, meMaxOf(student)], [1, meMax]) : dino;
   }
 
   private async result(loss: number): Promise<LabResult> {
     const groups = await this.count();
-    const marginal = scope(() =>
-      prototypeMarginal(this.teacherSide(this.mixture.views(this.steps))),
-    );
+    const marginal = scope(() => {
+      const rows = this.teacherSide(this.mixture.views(this.steps));
+      // A batch that is balanced by itself says nothing of the marginal.
+      const bias = this.targets.ofBatch ? undefined : this.targets.bias(rows);
+      return prototypeMarginal({ ...rows, bias });
+    });
     const directions = (await this.student.prototypes().read()) as Float32Array;
     return {
       name: this.name,

@@ -1,20 +1,20 @@
 import { card, escapeHtml, lineChart, page, prototypeMap, type Series } from '../report/index.js';
 import type { LabRun } from './lab.js';
-import { type LabName, setting } from './setting.js';
+import { type LabName, labRuns, setting } from './setting.js';
 
-const titles: Record<LabName, string> = { dino: 'DINO', 'dino-kp': 'DINO with KoLeo-proto' };
-const styles: Record<LabName, Series['style']> = { dino: 'a', 'dino-kp': 'b' };
+const titleOf = (name: LabName) => labRuns[name].title;
+const styles = ['a', 'b', 'c', 'd'] as const;
 
 const series = (runs: readonly LabRun[], value: 'loss' | 'unique'): Series[] =>
-  runs.map(({ name, points }) => ({
-    name: titles[name],
-    style: styles[name],
+  runs.map(({ name, points }, i) => ({
+    name: titleOf(name),
+    style: styles[i % styles.length]!,
     points: points.map((point) => [point.step, point[value]] as const),
   }));
 
 function row({ name, loss, prototypes, mlcd }: LabRun): string {
   const cells = [
-    titles[name],
+    titleOf(name),
     loss.toFixed(3),
     `${prototypes.unique} of ${prototypes.total}`,
     String(prototypes.redundancy.max),
@@ -43,11 +43,11 @@ export function labPage(runs: readonly LabRun[], seconds: number): string {
     }),
   ];
   const maps = runs.map(({ name, directions, group }) =>
-    prototypeMap(directions, bottleneck, group, `${titles[name]}: prototypes on the sphere`),
+    prototypeMap(directions, bottleneck, group, `${titleOf(name)}: prototypes on the sphere`),
   );
   const head = ['run', 'DINO loss', 'unique', 'largest group', 'MLCD entropy', 'over unique'];
-  const body = `<div class="cards">${runs.map((run) => card(`${run.prototypes.unique} of ${run.prototypes.total}`, titles[run.name])).join('')}${card(`${seconds.toFixed(1)} s`, 'both runs')}</div>
-<p>A mixture of ${clusters} clusters in ${inputs} dimensions, a three-layer head with ${prototypes} prototypes in ${bottleneck} dimensions, ${steps} steps, twice: plain DINO, and DINO with KoLeo-proto at weight 0.1. Without the regularizer most prototypes become copies of each other while the loss and the entropy of the assignments look the same.</p>
+  const body = `<div class="cards">${runs.map((run) => card(`${run.prototypes.unique} of ${run.prototypes.total}`, titleOf(run.name))).join('')}${card(`${seconds.toFixed(1)} s`, `${runs.length} runs`)}</div>
+<p>A mixture of ${clusters} clusters in ${inputs} dimensions, a three-layer head with ${prototypes} prototypes in ${bottleneck} dimensions, ${steps} steps, once for each run: ${runs.map(({ name }) => titleOf(name)).join(', ')}. In plain DINO most prototypes become copies of each other while the loss and the entropy of the assignments look as they do with KoLeo-proto.</p>
 <div class="charts">${charts.join('')}</div>
 <h2>Where the prototypes are</h2><p>First two principal directions. A red point shares its place with copies of itself.</p><div class="charts">${maps.join('')}</div>
 <h2>Numbers</h2><table><tr>${head.map((name, i) => `<th${i ? ' class="n"' : ''}>${escapeHtml(name)}</th>`).join('')}</tr>${runs.map(row).join('')}</table>`;

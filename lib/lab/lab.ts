@@ -53,11 +53,11 @@ function inProcess(
   });
 }
 
-/** Both runs of the laboratory, side by side: plain DINO and DINO with KoLeo-proto. */
+/** Runs of the laboratory, side by side: unless others are asked for, plain DINO and with KoLeo-proto. */
 export function runLab(
   seed: number,
   onPoint: (name: LabName, point: LabPoint) => void,
+  names: readonly LabName[] = ['dino', 'dino-kp'],
 ): Promise<LabRun[]> {
-  const names: LabName[] = ['dino', 'dino-kp'];
   return Promise.all(names.map((name) => inProcess(name, seed, onPoint)));
 }

@@ -1,5 +1,12 @@
 import { fanIn, initialise, type ParameterSpec, type Parameters } from '../nn/index.js';
-import { l2Normalize, linear, linearGelu, type Tensor, weightNorm } from '../tensor/index.js';
+import {
+  identity,
+  l2Normalize,
+  linear,
+  linearGelu,
+  type Tensor,
+  weightNorm,
+} from '../tensor/index.js';
 import { setting } from './setting.js';
 
 const { inputs, hidden, bottleneck, prototypes } = setting;
@@ -18,10 +25,16 @@ const specs: ParameterSpec[] = [
 
 /** The head that is the whole network here. */
 export class LabNetwork {
-  constructor(readonly parameters: Parameters) {}
+  constructor(
+    readonly parameters: Parameters,
+    /** Directions that are no parameter and change in place. */
+    private readonly given?: Tensor,
+  ) {}
 
-  static fresh(seed: number): LabNetwork {
-    return new LabNetwork(initialise(specs, seed));
+  /** With `given` prototypes there are none to learn. */
+  static fresh(seed: number, given?: Tensor): LabNetwork {
+    const learnt = given ? specs.filter(({ name }) => name !== 'prototypes') : specs;
+    return new LabNetwork(initialise(learnt, seed), given);
   }
 
   private parameter(name: string): Tensor {
@@ -38,10 +51,10 @@ export class LabNetwork {
   }
 
   get directions(): Tensor {
-    return this.parameter('prototypes');
+    return this.given ?? this.parameter('prototypes');
   }
 
   prototypes(): Tensor {
-    return weightNorm(this.directions);
+    return weightNorm(this.given ? identity(this.given) : this.directions);
   }
 }

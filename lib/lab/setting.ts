@@ -1,6 +1,8 @@
 // The laboratory's setting: partial prototype collapse in seconds, without images. Mixtures of
 // Gaussian clusters on the sphere, a 3-layer head as the whole network, DINO with two views.
 
+import type { TargetKind } from '../ssl/index.js';
+
 export const setting = {
   clusters: 40,
   inputs: 64,
@@ -26,7 +28,43 @@ export const setting = {
   averaged: 200,
 } as const;
 
-export type LabName = 'dino' | 'dino-kp';
+/** What one run of the laboratory keeps the prototypes apart with. */
+export interface LabRunSetting {
+  title: string;
+  targets: TargetKind;
+  /** Weight of KoLeo-proto. */
+  koleoProto: number;
+  /** Weight of ME-MAX. */
+  meMax: number;
+  /** Prototypes are the means of a mixture. */
+  mixture: boolean;
+}
 
-/** Weight of KoLeo-proto in each of the two runs. */
-export const koleoProtoWeight: Record<LabName, number> = { dino: 0, 'dino-kp': 0.1 };
+const plain: LabRunSetting = {
+  title: 'DINO',
+  targets: 'logit-centering',
+  koleoProto: 0,
+  meMax: 0,
+  mixture: false,
+};
+
+/** The runs, by name; the first two are made unless others are asked for. */
+export const labRuns = {
+  dino: plain,
+  'dino-kp': { ...plain, title: 'DINO with KoLeo-proto', koleoProto: 0.1 },
+  none: { ...plain, title: 'No regularization', targets: 'none' },
+  'probability-centering': {
+    ...plain,
+    title: 'Probability centering',
+    targets: 'probability-centering',
+  },
+  sinkhorn: { ...plain, title: 'Sinkhorn', targets: 'sinkhorn' },
+  'me-max': { ...plain, title: 'ME-MAX', targets: 'none', meMax: 1 },
+  gmm: { ...plain, title: 'Mixture', mixture: true },
+} as const satisfies Record<string, LabRunSetting>;
+
+export type LabName = keyof typeof labRuns;
+export const labNames = Object.keys(labRuns) as LabName[];
+
+/** Of the run "gmm": about a tenth of what a component knows is replaced by each row it is given. */
+export const mixtureOptions = { forgetting: 0.1, varianceFloor: 1e-4 } as const;

@@ -36,6 +36,12 @@ export function cosine(options: CosineOptions): Schedule {
   };
 }
 
+/** base + (final - base) i / total, and `final` from there on: the EMA momentum of MSN. */
+export const line =
+  ({ base, final, total }: Pick<CosineOptions, 'base' | 'final' | 'total'>): Schedule =>
+  (i) =>
+    i < total ? base + ((final - base) * i) / total : final;
+
 /** Item i of `count` values from `first` to `last`, both included; one value is `first`. */
 function linear(first: number, last: number, count: number, i: number): number {
   return count > 1 ? first + ((last - first) * i) / (count - 1) : first;

@@ -4,6 +4,7 @@ import {
   attentionProbabilities,
   concatRows,
   embedTokens,
+  gatherRows,
   interpolate,
   layerNorm,
   linear,
@@ -14,6 +15,7 @@ import {
   swiglu,
   type Tensor,
   takeToken,
+  tensor,
 } from '../tensor/index.js';
 import type { Parameters } from './parameters.js';
 import { tableSide, type ViTConfig } from './vit-config.js';
@@ -25,7 +27,9 @@ export type KeepBranches = (branch: number, images: number, drop: number) => Ten
 
 export interface ViTForwardOptions {
   /** (B, N) u8, 1 where a patch is replaced by the mask token. */
-  mask?: Tensor;
+  mask?: Tensor | undefined;
+  /** Patches the blocks see, by place in raster order; the others are dropped. @default all */
+  visible?: Int32Array | undefined;
   /** Turns drop path on. */
   keep?: KeepBranches | undefined;
 }
@@ -43,6 +47,7 @@ export class VisionTransformer {
   /** Images (B, C, H, W) to normed tokens (B, 1 + registers + patches, dim). */
   forward(image: Tensor, options: ViTForwardOptions = {}): Tensor {
     let x = this.embed(image, options.mask);
+    if (options.visible) x = this.kept(x, options.visible);
     for (let i = 0; i < this.config.depth; i++) x = this.block(i, x, options.keep);
     return this.norm('norm', x);
   }
@@ -76,6 +81,19 @@ export class VisionTransformer {
   private norm(name: string, x: Tensor): Tensor {
     const weight = this.parameter(`${name}.weight`);
     return layerNorm(x, weight, this.parameter(`${name}.bias`), layerNormEps);
+  }
+
+  /** Tokens (B, 1 + R + N, D) without the patches that are not `visible`. */
+  private kept(x: Tensor, visible: Int32Array): Tensor {
+    const [images, tokens, dim] = x.shape as [number, number, number];
+    const before = 1 + this.config.registers;
+    const places = [...Array(before).keys(), ...Array.from(visible, (n) => before + n)];
+    const index = Int32Array.from(
+      { length: images * places.length },
+      (_, i) => Math.floor(i / places.length) * tokens + places[i % places.length]!,
+    );
+    const rows = gatherRows(x.reshape([images * tokens, dim]), tensor(index, [index.length]));
+    return rows.reshape([images, places.length, dim]);
   }
 
   private embed(image: Tensor, mask?: Tensor): Tensor {

@@ -15,9 +15,11 @@ export interface ChartOptions {
   level?: { value: number; name: string };
   /** Lowest value of the y axis; by default that of the data. */
   from?: number;
+  /** Axes on which equal factors are equally far apart; points that are not positive are left out. */
+  log?: 'x' | 'y' | 'xy';
 }
 
-const frame = { width: 640, height: 280, left: 64, right: 16, top: 16, bottom: 40 };
+export const frame = { width: 640, height: 280, left: 64, right: 16, top: 16, bottom: 40 };
 
 const escaped = (text: string) =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
@@ -32,13 +34,13 @@ export function ticks(low: number, high: number, count: number): number[] {
   return result;
 }
 
-const shown = (value: number) =>
+export const shown = (value: number) =>
   Math.abs(value) >= 1000 ? value.toLocaleString('en') : String(Number(value.toPrecision(4)));
 
 interface Scale {
-  low: number;
-  high: number;
   place(value: number): number;
+  /** Where labels stand, about `count` of them. */
+  ticks(count: number): number[];
 }
 
 function scale(values: readonly number[], from: number, to: number, low?: number): Scale {
@@ -46,20 +48,36 @@ function scale(values: readonly number[], from: number, to: number, low?: number
   const least = low ?? Math.min(...finite);
   const most = Math.max(...finite, least + 1e-9);
   return {
-    low: least,
-    high: most,
     place: (value) => from + ((value - least) / (most - least)) * (to - from),
+    ticks: (count) => ticks(least, most, count),
+  };
+}
+
+/** Labels at 1, 2 and 5 times the powers of ten, or at the powers alone when there are many. */
+function logScale(values: readonly number[], from: number, to: number): Scale {
+  const logs = values.filter((value) => value > 0).map(Math.log10);
+  const [least, most] = [Math.min(...logs), Math.max(...logs, Math.min(...logs) + 1e-9)];
+  const factors = most - least < 2 ? [1, 2, 5] : [1];
+  const labels: number[] = [];
+  for (let power = Math.floor(least); power <= most; power++)
+    for (const factor of factors) labels.push(factor * 10 ** power);
+  return {
+    place: (value) => from + ((Math.log10(value) - least) / (most - least)) * (to - from),
+    ticks: () =>
+      labels.filter((v) => Math.log10(v) >= least - 1e-9 && Math.log10(v) <= most + 1e-9),
   };
 }
 
 function axes(x: Scale, y: Scale, options: ChartOptions): string {
   const bottom = frame.height - frame.bottom;
   const right = frame.width - frame.right;
-  const across = ticks(x.low, x.high, 6).map(
-    (v) =>
-      `<text class="tick" x="${x.place(v).toFixed(1)}" y="${bottom + 16}" text-anchor="middle">${shown(v)}</text>`,
-  );
-  const up = ticks(y.low, y.high, 4).map((v) => {
+  const across = x
+    .ticks(6)
+    .map(
+      (v) =>
+        `<text class="tick" x="${x.place(v).toFixed(1)}" y="${bottom + 16}" text-anchor="middle">${shown(v)}</text>`,
+    );
+  const up = y.ticks(4).map((v) => {
     const at = y.place(v).toFixed(1);
     return `<line class="grid" x1="${frame.left}" x2="${right}" y1="${at}" y2="${at}"/><text class="tick" x="${frame.left - 8}" y="${at}" text-anchor="end" dominant-baseline="middle">${shown(v)}</text>`;
   });
@@ -71,17 +89,24 @@ function axes(x: Scale, y: Scale, options: ChartOptions): string {
 export function lineChart(series: readonly Series[], options: ChartOptions): string {
   const drawn = series.map((one) => ({
     ...one,
-    points: one.points.filter(([a, b]) => Number.isFinite(a) && Number.isFinite(b)),
+    points: one.points.filter(
+      ([a, b]) =>
+        Number.isFinite(a) &&
+        Number.isFinite(b) &&
+        (a > 0 || !options.log?.includes('x')) &&
+        (b > 0 || !options.log?.includes('y')),
+    ),
   }));
   const all = drawn.flatMap(({ points }) => points);
   if (!all.length) return '';
   const ys = [...all.map((p) => p[1]), ...(options.level ? [options.level.value] : [])];
-  const x = scale(
-    all.map((p) => p[0]),
-    frame.left,
-    frame.width - frame.right,
-  );
-  const y = scale(ys, frame.height - frame.bottom, frame.top, options.from);
+  const xs = all.map((p) => p[0]);
+  const [left, right] = [frame.left, frame.width - frame.right];
+  const [bottom, top] = [frame.height - frame.bottom, frame.top];
+  const x = options.log?.includes('x') ? logScale(xs, left, right) : scale(xs, left, right);
+  const y = options.log?.includes('y')
+    ? logScale(ys, bottom, top)
+    : scale(ys, bottom, top, options.from);
   const lines = drawn.map(({ points, style }) => {
     const path = points.map(([a, b]) => `${x.place(a).toFixed(1)},${y.place(b).toFixed(1)}`);
     return `<polyline class="line ${style}" points="${path.join(' ')}"/>`;

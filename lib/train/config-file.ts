@@ -2,24 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { LineCounter, parseDocument, stringify } from 'yaml';
 import { z } from 'zod';
 import { invalid, ProteaError } from '../error.js';
+import { checkConfig } from './check-config.js';
 import { configSchema, type TrainConfig } from './config.js';
+import { merged, type Tree } from './merged.js';
 import { nearest } from './nearest.js';
-import { type PresetName, presets } from './presets.js';
-
-type Tree = { [key: string]: unknown };
-
-const isTree = (value: unknown): value is Tree =>
-  value !== null && typeof value === 'object' && !Array.isArray(value);
-
-/** `over` on top of `base`, section by section; lists are replaced. */
-function merged(base: Tree, over: Tree): Tree {
-  const result: Tree = { ...base };
-  for (const [key, value] of Object.entries(over)) {
-    const below = result[key];
-    result[key] = isTree(value) && isTree(below) ? merged(below, value) : value;
-  }
-  return result;
-}
+import { presets } from './presets/index.js';
 
 /** Where a setting came from, for errors. */
 type Locate = (path: readonly PropertyKey[]) => string;
@@ -52,7 +39,10 @@ function explain(issue: z.core.$ZodIssue, locate: Locate): string {
 /** @throws ERR_PROTEA_CONFIG with every problem, its place and, for unknown names, the nearest one */
 function checked(tree: Tree, locate: Locate): TrainConfig {
   const parsed = configSchema.safeParse(tree);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) {
+    checkConfig(parsed.data);
+    return parsed.data;
+  }
   const problems = parsed.error.issues.map((issue) => explain(issue, locate));
   throw new ProteaError('ERR_PROTEA_CONFIG', problems.join('\n'), {
     hint: 'docs/config.md lists every setting.',
@@ -102,8 +92,10 @@ export interface ConfigSources {
   overrides?: readonly string[] | undefined;
 }
 
-function presetNamed(name: string): TrainConfig {
-  if (name in presets) return presets[name as PresetName];
+/** @throws ERR_PROTEA_CONFIG naming the nearest preset when there is none of that name */
+export function presetNamed(name: string): TrainConfig {
+  const found = presets[name];
+  if (found) return found;
   const known = Object.keys(presets);
   const like = nearest(name, known);
   throw new ProteaError('ERR_PROTEA_CONFIG', `There is no preset "${name}"`, {

@@ -8,10 +8,10 @@ export interface StepEvent {
   step: number;
   steps: number;
   epoch: number;
+  /** What was differentiated: the weighted sum of the losses below. */
   loss: number;
-  dino: number;
-  koleoProto: number | null;
-  koleo: number | null;
+  /** Each loss before its weight, by name: "dino", "ibot", "koleoProto" ... */
+  losses: Record<string, number>;
   lr: number;
   weightDecay: number;
   momentum: number;
@@ -30,7 +30,12 @@ export interface DiagnosisEvent {
   /** Student's unique prototypes at the same epsilon. */
   studentUnique: number;
   mlcd: MlcdReport | null;
+  /** Teacher's other prototypes, where patches have their own. */
+  others: Record<string, UniqueReport>;
+  /** The method's main cross-entropy. */
   loss: number;
+  /** Each loss of the last step before its weight, by name. */
+  losses: Record<string, number>;
   verdict: string;
   /** Set when the loss stands at ln K. */
   uniformCollapse: string | null;
@@ -65,6 +70,8 @@ export interface EndEvent {
   imagesPerSecond: number;
   prototypes: UniqueReport & { of: 'teacher' };
   mlcd: MlcdReport | null;
+  /** Teacher's other prototypes, where patches have their own. */
+  others: Record<string, UniqueReport>;
   knn: KnnReport | null;
   report: string;
   /** False when the run was stopped before its last step. */

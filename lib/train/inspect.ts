@@ -7,13 +7,22 @@ import {
   reportOf,
   type UniqueReport,
 } from '../diagnose/index.js';
-import type { Dino } from '../ssl/index.js';
-import { prototypeMarginal, scope, tensor, unrecorded } from '../tensor/index.js';
+import { type Method, patchTokens, type Seen } from '../ssl/index.js';
+import {
+  prototypeMarginal,
+  scope,
+  type Tensor,
+  takeToken,
+  tensor,
+  unrecorded,
+} from '../tensor/index.js';
 
 export interface Inspection {
   teacher: UniqueReport;
   studentUnique: number;
   mlcd: MlcdReport | null;
+  /** Of the teacher's other heads, by name. */
+  others: Record<string, UniqueReport>;
 }
 
 export interface InspectOptions {
@@ -28,11 +37,22 @@ export interface InspectOptions {
 
 const batchRows = 64;
 
+/** Bottleneck vectors of the tokens a method's main loss is taken of. */
+function mainVectors({ teacher, recipe }: Method, images: Tensor): Tensor {
+  const tokens = teacher.backbone.forward(images);
+  const seen: Seen = { tokens, features: takeToken(tokens, 0) };
+  if (recipe.main.tokens === 'cls') return teacher.head.bottleneck(seen.features);
+  const patches = tokens.shape[1]! - 1 - teacher.config.backbone.registers;
+  const every = Array.from({ length: images.shape[0]! * patches }, (_, i) => i);
+  return teacher.patchHead.bottleneck(patchTokens(seen, every, patches));
+}
+
 /** Mean over plain views of the teacher's assignments, centred as in training; before they are balanced where
  * that is done batch by batch: (K). */
-async function marginalOf(method: Dino, options: InspectOptions): Promise<Float64Array> {
+async function marginalOf(method: Method, options: InspectOptions): Promise<Float64Array> {
   const { cache, rows, size, normalisation, teacherTemperature: temperature } = options;
-  const sum = new Float64Array(method.config.head.prototypes);
+  const main = method.prototypesHead(method.recipe.main.tokens);
+  const sum = new Float64Array(method.teacher.headOf(main).config.prototypes);
   let count = 0;
   for (let begin = 0; begin < rows.length; begin += batchRows) {
     const plain = await plainBatch(
@@ -45,8 +65,11 @@ async function marginalOf(method: Dino, options: InspectOptions): Promise<Float6
     const marginal = scope(() =>
       unrecorded(() => {
         const images = tensor(plain.values, [plain.rows.length, 3, size, size]);
-        const rows = method.teacherRows(images, temperature);
-        const bias = method.targets.ofBatch ? rows.bias : method.targets.bias(rows);
+        const { tokens } = method.recipe.main;
+        const z = mainVectors(method, images);
+        const rows = { z, ...method.teacherSide(tokens, temperature) };
+        const targets = method.targets.get(tokens)!;
+        const bias = targets.ofBatch ? rows.bias : targets.bias(rows);
         return prototypeMarginal({ ...rows, bias });
       }),
     );
@@ -59,12 +82,16 @@ async function marginalOf(method: Dino, options: InspectOptions): Promise<Float6
 }
 
 /** Counts unique prototypes of teacher and student and measures the MLCD over some images. */
-export async function inspect(method: Dino, options: InspectOptions): Promise<Inspection> {
+export async function inspect(method: Method, options: InspectOptions): Promise<Inspection> {
   const { epsilon } = options;
-  const teacher = await findUnique(method.teacher.head.directions, { epsilon });
-  const student = await findUnique(method.student.head.directions, { epsilon });
+  const main = method.prototypesHead(method.recipe.main.tokens);
+  const teacher = await findUnique(method.teacher.headOf(main).directions, { epsilon });
+  const student = await findUnique(method.student.headOf(main).directions, { epsilon });
+  const others: Record<string, UniqueReport> = {};
+  for (const head of method.heads.filter((name) => name !== main))
+    others[head] = reportOf(await findUnique(method.teacher.headOf(head).directions, { epsilon }));
   const mlcd = options.rows.length
     ? mlcdReport(await marginalOf(method, options), teacher.group, teacher.unique)
     : null;
-  return { teacher: reportOf(teacher), studentUnique: student.unique, mlcd };
+  return { teacher: reportOf(teacher), studentUnique: student.unique, mlcd, others };
 }

@@ -1,70 +1,90 @@
 import { ProteaError } from '../error.js';
+import type { FeatureOptions } from '../eval/index.js';
 import { initialise, type Parameters, vitConfig } from '../nn/index.js';
-import { Dino, type DinoConfig, dinoParameterSpecs } from '../ssl/index.js';
+import { Method, type MethodConfig, methodParameters, recipes } from '../ssl/index.js';
 import { emaUpdate } from '../tensor/index.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { LastingConfig } from './config.js';
+import { clusteredParameters } from './optimiser.js';
 
 /** The method's own config, from a run's. */
-export function dinoConfigOf({ model, head, loss, crops }: LastingConfig): DinoConfig {
+export function methodConfigOf(config: LastingConfig): MethodConfig {
+  const { method, model, head, loss, crops, mixture, seed } = config;
   const { size, ...options } = model;
-  const backbone = vitConfig(size, { imageSize: crops.globalSize, ...options });
+  const maskToken = recipes[method].masks;
+  const backbone = vitConfig(size, { imageSize: crops.globalSize, maskToken, ...options });
+  const { patches, patchPrototypes, learning, ...own } = head;
   return {
+    method,
     backbone,
-    head: { ...head, inDim: backbone.dim, bias: true },
+    head: { ...own, inDim: backbone.dim, bias: true },
+    patchHead: recipes[method].masks ? patches : 'shared',
+    patchPrototypes: patchPrototypes ?? undefined,
+    learning,
+    mixture: { ...mixture, seed },
     studentTemperature: loss.studentTemperature,
     targets: loss.targets,
     centerMomentum: loss.centerMomentum,
-    koleoProto: loss.koleoProto,
-    koleo: loss.koleo,
+    weights: { cls: loss.cls, patch: loss.patch },
+    regularizers: loss,
   };
 }
 
+/** What a run's images are judged by: CLS, or the mean patch where the method trains patches alone. */
+export const featureOptions = ({ crops, data, method }: LastingConfig): FeatureOptions => ({
+  size: crops.globalSize,
+  normalisation: data,
+  pool: recipes[method].main.tokens === 'cls' ? 'cls' : 'patches',
+});
+
 /** A method with what its optimiser goes on with. */
 export interface MethodState {
-  method: Dino;
+  method: Method;
   moments: Parameters | undefined;
   optimiserSteps: Record<string, number>;
 }
 
-/** A fresh method: the teacher starts as the student. */
+/** A fresh method: the teacher starts as the student, but for prototypes of its own. */
 export function freshMethod(config: LastingConfig): MethodState {
-  const method = dinoConfigOf(config);
-  const specs = dinoParameterSpecs(method);
-  const [student, teacher] = [initialise(specs, config.seed), initialise(specs, config.seed)];
-  return { method: new Dino(method, student, teacher), moments: undefined, optimiserSteps: {} };
+  const method = methodConfigOf(config);
+  const specs = methodParameters(method);
+  const student = initialise(specs.student, config.seed);
+  const teacher = initialise(specs.teacher, config.seed);
+  return { method: new Method(method, student, teacher), moments: undefined, optimiserSteps: {} };
 }
+
+type Shapes = ReadonlyMap<string, readonly number[]>;
+
+const shapesOf = (tensors: ReadonlyMap<string, { shape: readonly number[] }>): Shapes =>
+  new Map([...tensors].map(([name, { shape }]) => [name, shape]));
 
 /**
  * The method as a checkpoint left it.
  * @throws ERR_PROTEA_CHECKPOINT_FORMAT when a tensor is missing or has another shape
  */
 export function restoredMethod(config: LastingConfig, checkpoint: Checkpoint): MethodState {
-  const method = dinoConfigOf(config);
-  const shapes = new Map(dinoParameterSpecs(method).map(({ name, shape }) => [name, shape]));
-  const take = (prefix: string, expected: ReadonlyMap<string, readonly number[]>) =>
-    taken(checkpoint, prefix, expected);
+  const own = methodConfigOf(config);
+  const specs = methodParameters(own);
+  const take = (prefix: string, expected: Shapes) => taken(checkpoint, prefix, expected);
+  const shapes = (list: typeof specs.student) =>
+    new Map(list.map(({ name, shape }) => [name, shape]));
+  const student = take('student.', shapes(specs.student));
+  const method = new Method(own, student, take('teacher.', shapes(specs.teacher)));
+  const learnt = new Map([...shapes(specs.student), ...shapesOf(clusteredParameters(method))]);
   const moments = ['exp_avg.', 'exp_avg_sq.'].flatMap((kind) =>
-    [...shapes].map(([name, shape]) => [kind + name, shape] as const),
+    [...learnt].map(([name, shape]) => [kind + name, shape] as const),
   );
-  const student = take('student.', shapes);
-  const restored = new Dino(method, student, take('teacher.', shapes));
-  const lasting = [...restored.targets.state].map(([name, { shape }]) => [name, shape] as const);
-  for (const [name, value] of take('', new Map(lasting)))
-    emaUpdate(restored.targets.state.get(name)!, value, 0);
+  for (const [name, value] of take('', shapesOf(method.state)))
+    emaUpdate(method.state.get(name)!, value, 0);
   return {
-    method: restored,
+    method,
     moments: take('optimiser.', new Map(moments)),
     optimiserSteps: checkpoint.meta.optimiserSteps,
   };
 }
 
 /** The tensors below `prefix`, each of the expected shape. */
-function taken(
-  { path, tensors }: Checkpoint,
-  prefix: string,
-  expected: ReadonlyMap<string, readonly number[]>,
-): Parameters {
+function taken({ path, tensors }: Checkpoint, prefix: string, expected: Shapes): Parameters {
   const result: Parameters = new Map();
   for (const [name, shape] of expected) {
     const found = tensors.get(prefix + name);

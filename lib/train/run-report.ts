@@ -1,9 +1,11 @@
 import { verdict } from '../diagnose/index.js';
 import { card, escapeHtml, lineChart, page, type Series } from '../report/index.js';
+import { recipes } from '../ssl/index.js';
 import type { TrainConfig } from './config.js';
 import { configText } from './config-file.js';
 import type { EndEvent } from './events.js';
 import { writeAtomic } from './files.js';
+import { snakeCase } from './metric-lines.js';
 import type { Metrics, RunFolder } from './run-folder.js';
 
 function series(metrics: readonly Metrics[], key: string, name: string, style: Series['style']) {
@@ -13,17 +15,36 @@ function series(metrics: readonly Metrics[], key: string, name: string, style: S
   return { name, style, points };
 }
 
+const styles = ['a', 'b', 'c', 'd'] as const;
+/** Numbers of a step that are no part of its loss. */
+const notLosses = ['train/loss', 'train/lr', 'train/gradient_norm'];
+
+/** What else the loss was made of, or nothing. */
+function otherLosses(metrics: readonly Metrics[], main: string): string {
+  const names = new Set(metrics.flatMap((line) => Object.keys(line)));
+  const others = [...names].filter(
+    (name) => name.startsWith('train/') && !notLosses.includes(name) && name !== main,
+  );
+  if (!others.length) return '';
+  const lines = others.map((name, i) =>
+    series(metrics, name, name.replace('train/', ''), styles[i % styles.length]!),
+  );
+  return lineChart(lines, { title: 'Other losses, before their weights', x: 'step', y: 'nats' });
+}
+
 function charts(metrics: readonly Metrics[], config: TrainConfig): string {
   const K = config.head.prototypes;
   const of = (key: string, name: string, style: Series['style']) =>
     series(metrics, key, name, style);
+  const { loss } = recipes[config.method].main;
   return [
-    lineChart([of('train/dino', 'DINO loss', 'b')], {
-      title: 'Loss',
+    lineChart([of(`train/${snakeCase(loss)}`, loss, 'b')], {
+      title: `Loss (${loss})`,
       x: 'step',
       y: 'nats',
       level: { value: Math.log(K), name: 'ln K: nothing learnt' },
     }),
+    otherLosses(metrics, `train/${snakeCase(loss)}`),
     lineChart(
       [of('diag/unique_teacher', 'teacher', 'b'), of('diag/unique_student', 'student', 'a')],
       {

@@ -1,15 +1,18 @@
-import { CropLoader, type Dataset, multiCrop, openData } from '../data/index.js';
+import { type CropLoader, type Dataset, openData } from '../data/index.js';
 import { uniformCollapse, verdict } from '../diagnose/index.js';
 import { ProteaError } from '../error.js';
 import { type KnnReport, knnOf, knnSplit, spreadRows } from '../eval/index.js';
+import { recipes } from '../ssl/index.js';
 import { type ChosenDevice, chooseDevice, type Tensor, useDevice } from '../tensor/index.js';
+import { checkConfig } from './check-config.js';
 import { type Checkpoint, newestCheckpoint, writeCheckpoint } from './checkpoint.js';
 import { Clock } from './clock.js';
 import { lasting, type TrainConfig } from './config.js';
 import type { DiagnosisEvent, EndEvent, StepEvent, TrainEvent } from './events.js';
 import { type Inspection, inspect } from './inspect.js';
+import { loaderOf, stepsOf } from './loading.js';
 import { diagnosisMetrics, stepMetrics } from './metric-lines.js';
-import { freshMethod, restoredMethod } from './model.js';
+import { featureOptions, freshMethod, restoredMethod } from './model.js';
 import { type OpenRunOptions, RunFolder } from './run-folder.js';
 import { writeTrainReport } from './run-report.js';
 import { type Schedules, schedulesOf } from './schedules.js';
@@ -65,6 +68,7 @@ export class Trainer {
     out: string,
     options: OpenRunOptions = {},
   ): Promise<Trainer> {
+    checkConfig(config);
     const device = chooseDevice(config.run.device);
     useDevice(device.device);
     const { data } = config;
@@ -100,12 +104,12 @@ export class Trainer {
 
   /** All tensors that a checkpoint holds. */
   private stateByPrefix(): Map<string, Map<string, Tensor>> {
-    const { method, optimiser } = this.training;
+    const { method } = this.training;
     return new Map([
       ['student.', method.student.parameters],
       ['teacher.', method.teacher.parameters],
-      ['optimiser.', optimiser.state()],
-      ['', new Map(method.targets.state)],
+      ['optimiser.', this.training.optimiserState()],
+      ['', new Map(method.state)],
     ]);
   }
 
@@ -139,9 +143,18 @@ export class Trainer {
     if (this.nonFinite <= maxNonFinite) return;
     throw new ProteaError(
       'ERR_PROTEA_NUMERIC',
-      `The loss is not finite at step ${step}, the ${this.nonFinite}th time in a row; no parameter was changed by those steps`,
+      `The loss is not finite at step ${step} (${this.lossText()}), the ${this.nonFinite}th time in a row; no parameter was changed by those steps`,
       { hint: 'Lower optim.lr or raise loss.teacherTemperature; the last checkpoint is good.' },
     );
+  }
+
+  /** The parts of the last loss, those that are not finite first: "koleo NaN, dino 5.1". */
+  private lossText(): string {
+    const parts = Object.entries(this.last!.losses);
+    return parts
+      .sort(([, a], [, b]) => Number(Number.isFinite(a)) - Number(Number.isFinite(b)))
+      .map(([name, value]) => `${name} ${Number.isFinite(value) ? value.toFixed(4) : value}`)
+      .join(', ');
   }
 
   private async *afterStep(step: number): AsyncGenerator<TrainEvent> {
@@ -183,10 +196,13 @@ export class Trainer {
   }
 
   private inspection(): Promise<Inspection> {
-    const { data, crops, run } = this.config;
+    const { data, crops, run, method } = this.config;
+    const { teacherTemperature, patchTemperature } = this.schedules;
+    const temperature =
+      recipes[method].main.tokens === 'cls' ? teacherTemperature : patchTemperature;
     return inspect(this.training.method, {
       epsilon: run.epsilon,
-      teacherTemperature: this.schedules.teacherTemperature(Math.max(0, this.done - 1)),
+      teacherTemperature: temperature(Math.max(0, this.done - 1)),
       cache: this.loader.cache,
       rows: spreadRows(this.dataset.samples.length, inspectedImages),
       size: crops.globalSize,
@@ -195,17 +211,19 @@ export class Trainer {
   }
 
   private async diagnose(): Promise<DiagnosisEvent> {
-    const { teacher, studentUnique, mlcd } = await this.inspection();
-    const dino = this.last?.dino ?? Number.NaN;
+    const { teacher, studentUnique, mlcd, others } = await this.inspection();
+    const loss = this.last?.losses[recipes[this.config.method].main.loss] ?? Number.NaN;
     const event: DiagnosisEvent = {
       event: 'diagnosis',
       step: this.done,
       prototypes: { ...teacher, of: 'teacher' },
       studentUnique,
       mlcd,
-      loss: dino,
+      others,
+      loss,
+      losses: this.last?.losses ?? {},
       verdict: verdict(teacher),
-      uniformCollapse: uniformCollapse(dino, this.config.head.prototypes),
+      uniformCollapse: uniformCollapse(loss, teacher.total),
     };
     await this.folder.appendMetrics(diagnosisMetrics(event));
     return event;
@@ -225,7 +243,7 @@ export class Trainer {
       {
         format: 'protea-1',
         step: this.done,
-        optimiserSteps: this.training.optimiser.steps,
+        optimiserSteps: this.training.steps,
         config: lasting(this.config),
         nonFinite: this.nonFinite,
       },
@@ -235,18 +253,18 @@ export class Trainer {
   }
 
   private async knn(): Promise<KnnReport | null> {
-    const { data, eval: options, crops } = this.config;
+    const { data, eval: options } = this.config;
     const test = data.test ? await openData(data.test) : undefined;
     const split = knnSplit(this.dataset, test, options.maxImages, { train: this.loader.cache });
     if (!split) return null;
-    const features = { size: crops.globalSize, normalisation: data };
-    return knnOf(this.training.method.teacher.backbone, split, features, { k: options.k });
+    const { backbone } = this.training.method.teacher;
+    return knnOf(backbone, split, featureOptions(this.config), { k: options.k });
   }
 
   private async end(): Promise<EndEvent> {
     const imagesPerSecond = this.clock.overall;
     const complete = this.done === this.steps;
-    const { teacher, mlcd } = await this.inspection();
+    const { teacher, mlcd, others } = await this.inspection();
     const event: EndEvent = {
       event: 'end',
       checkpoint: this.newest,
@@ -254,6 +272,7 @@ export class Trainer {
       imagesPerSecond,
       prototypes: { ...teacher, of: 'teacher' },
       mlcd,
+      others,
       knn: complete ? await this.knn() : null,
       report: this.folder.report,
       complete,
@@ -266,26 +285,4 @@ export class Trainer {
   async close(): Promise<void> {
     await this.folder.close();
   }
-}
-
-function loaderOf(config: TrainConfig, dataset: Dataset, onWarning: (message: string) => void) {
-  const { crops, data, optim, seed } = config;
-  return new CropLoader(dataset, {
-    batch: optim.batch,
-    seed,
-    recipes: multiCrop({ ...crops, localCrops: crops.local }),
-    normalisation: data,
-    workers: data.workers,
-    cacheBytes: data.cacheBytes,
-    maxBadFraction: data.maxBadFraction,
-    onWarning,
-  });
-}
-
-function stepsOf({ optim }: TrainConfig, perEpoch: number): number {
-  const steps = optim.steps ?? Math.round((optim.epochs ?? 0) * perEpoch);
-  if (steps >= 1) return steps;
-  throw new ProteaError('ERR_PROTEA_CONFIG', 'optim.epochs or optim.steps must be given', {
-    hint: 'For example optim.epochs=10.',
-  });
 }

@@ -1,71 +1,48 @@
 import type { Batch } from '../data/index.js';
-import { AdamW, type KeepBranches, uniforms } from '../nn/index.js';
-import type { CropBatch, Dino, DinoLosses } from '../ssl/index.js';
-import { backward, scope, type Tensor, tensor, watch } from '../tensor/index.js';
+import type { AdamW } from '../nn/index.js';
+import { isPrototypes, type Method, type StepValues } from '../ssl/index.js';
+import { backward, scope, type Tensor, watch } from '../tensor/index.js';
 import type { TrainConfig } from './config.js';
+import { cropBatch, keepBranches } from './draws.js';
 import type { MethodState } from './model.js';
+import { clusteredParameters, optimisersOf } from './optimiser.js';
 import type { Schedules } from './schedules.js';
-
-const dropPathPurpose = 4;
 
 /** The numbers of one step. */
 export interface StepResult {
+  /** What was differentiated. */
   loss: number;
-  dino: number;
-  koleoProto: number | null;
-  koleo: number | null;
+  /** Its parts before their weights, by name. */
+  losses: Record<string, number>;
   /** Largest gradient norm of a parameter, before clipping. */
   gradientNorm: number;
 }
 
-/** The mean of each number over some steps; of the gradient norm the largest. */
+const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+
+/** The mean of each number over the steps that have it; of the gradient norm the largest. */
 export function meanResult(results: readonly StepResult[]): StepResult {
-  const mean = (value: (result: StepResult) => number | null) => {
-    const values = results.map(value);
-    return values.every((v) => v !== null)
-      ? values.reduce((a, b) => a + b, 0) / values.length
-      : null;
-  };
+  const names = [...new Set(results.flatMap(({ losses }) => Object.keys(losses)))];
+  const values = (name: string) =>
+    results.flatMap(({ losses }) => (name in losses ? [losses[name]!] : []));
   return {
-    loss: mean((r) => r.loss)!,
-    dino: mean((r) => r.dino)!,
-    koleoProto: mean((r) => r.koleoProto),
-    koleo: mean((r) => r.koleo),
+    loss: mean(results.map((r) => r.loss)),
+    losses: Object.fromEntries(names.map((name) => [name, mean(values(name))])),
     gradientNorm: Math.max(...results.map((r) => r.gradientNorm)),
   };
 }
 
-/** Crops as the method wants them. */
-function cropsOf({ groups }: Batch, images: number): CropBatch {
-  const [global, local] = groups.map(({ values, shape }) => tensor(values, shape));
-  if (groups[0]!.views > 2)
-    throw new Error('local crops of the size of the global ones are not told apart');
-  return {
-    images,
-    global: global!,
-    globalViews: groups[0]!.views,
-    local,
-    localViews: groups[1]?.views ?? 0,
-  };
+interface Queued {
+  total: Tensor;
+  parts: Record<string, Tensor>;
+  norms: Tensor[];
 }
 
-/** Draws of drop path: a stream for each (step, crop size, branch). */
-function keepBranches(seed: number, step: number): (group: number) => KeepBranches {
-  return (group) => (branch, images, drop) => {
-    const u = uniforms(seed, step, group * 1024 + branch, dropPathPurpose, images);
-    return tensor(
-      Float32Array.from(u, (value) => Number(value >= drop)),
-      [images],
-    );
-  };
-}
-
-/** One update of student, teacher and centre. */
+/** One update of student, teacher and the method's state. */
 export class TrainingStep {
-  readonly method: Dino;
-  readonly optimiser: AdamW;
-  private readonly names: string[];
-  private readonly watched: Tensor[];
+  readonly method: Method;
+  private readonly optimisers: AdamW[];
+  private readonly learnt: Map<string, Tensor>;
 
   constructor(
     private readonly config: TrainConfig,
@@ -73,58 +50,86 @@ export class TrainingStep {
     private readonly schedules: Schedules,
   ) {
     this.method = method;
-    const { parameters } = method.student;
-    this.names = [...parameters.keys()];
-    this.watched = [...parameters.values()].map(watch);
-    const options = { beta2: config.optim.beta2 };
-    this.optimiser = new AdamW(parameters, method.teacher.parameters, options, moments);
-    this.optimiser.steps = optimiserSteps;
+    this.learnt = new Map([...method.student.parameters, ...clusteredParameters(method)]);
+    for (const parameter of this.learnt.values()) watch(parameter);
+    this.optimisers = optimisersOf(config, method, moments);
+    this.steps = optimiserSteps;
+  }
+
+  /** Moments of all optimisers, by name. */
+  optimiserState(): Map<string, Tensor> {
+    return new Map(this.optimisers.flatMap((optimiser) => [...optimiser.state()]));
+  }
+
+  /** Steps taken by each parameter. */
+  get steps(): Record<string, number> {
+    return Object.assign({}, ...this.optimisers.map(({ steps }) => steps));
+  }
+
+  private set steps(steps: Record<string, number>) {
+    for (const optimiser of this.optimisers) optimiser.steps = steps;
   }
 
   /** Loss, gradients, update; nothing changes when the loss is not finite. */
   async run(step: number, batch: Batch): Promise<StepResult> {
-    const before = this.optimiser.steps;
+    const before = this.steps;
     const queued = scope(() => {
-      const keep =
-        this.config.model.dropPath > 0 ? keepBranches(this.config.seed, step) : undefined;
-      const crops = cropsOf(batch, this.config.optim.batch);
-      const losses = this.method.losses(crops, this.schedules.teacherTemperature(step), keep);
+      const losses = this.method.losses(cropBatch(this.config, batch), this.valuesOf(step));
       return { ...losses, norms: this.update(step, losses.total) };
     });
     const result = await this.read(queued);
-    if (!Number.isFinite(result.loss)) this.optimiser.steps = before;
+    if (!Number.isFinite(result.loss)) this.steps = before;
     return result;
   }
 
-  private update(step: number, total: Tensor): Tensor {
-    const found = backward(total, this.watched);
-    const gradients = new Map(this.names.map((name, i) => [name, found[i]]));
-    const frozen = step < this.schedules.frozenSteps;
-    return this.optimiser.step(gradients, {
-      lr: this.schedules.lr(step),
-      weightDecay: this.schedules.weightDecay(step),
-      clip: this.config.optim.clip,
-      momentum: this.schedules.momentum(step),
-      frozen: (name) => frozen && name.includes('last_layer'),
-      guard: total,
-    });
+  private isFrozen(step: number): boolean {
+    return step < this.schedules.frozenSteps;
   }
 
-  private async read(queued: DinoLosses & { norms: Tensor }): Promise<StepResult> {
-    const { total, dino, koleoProto, koleo, norms } = queued;
+  private valuesOf(step: number): StepValues {
+    const { teacherTemperature, patchTemperature, annealing } = this.schedules;
+    const { seed, model } = this.config;
+    return {
+      teacherTemperature: teacherTemperature(step),
+      patchTemperature: patchTemperature(step),
+      annealing: annealing(step),
+      frozen: this.isFrozen(step),
+      keep: model.dropPath > 0 ? keepBranches(seed, step) : undefined,
+    };
+  }
+
+  private update(step: number, total: Tensor): Tensor[] {
+    const { optim } = this.config;
+    const found = backward(total, [...this.learnt.values()]);
+    const gradients = new Map([...this.learnt.keys()].map((name, i) => [name, found[i]]));
+    const still = (name: string) => this.isFrozen(step) && isPrototypes(name);
+    return this.optimisers.map((optimiser) =>
+      optimiser.step(gradients, {
+        lr: this.schedules.lr(step),
+        weightDecay: this.schedules.weightDecay(step),
+        clip: optim.clip,
+        momentum: this.schedules.momentum(step),
+        [optim.freeze === 'gradient' ? 'frozen' : 'resting']: still,
+        guard: total,
+      }),
+    );
+  }
+
+  private async read({ total, parts, norms }: Queued): Promise<StepResult> {
+    const named = Object.entries(parts);
     try {
-      const item = async (value: Tensor | undefined) => (value ? value.item() : null);
-      const [loss, dinoValue, spread, data, gradientNorms] = await Promise.all([
+      const [loss, values, found] = await Promise.all([
         total.item(),
-        dino.item(),
-        item(koleoProto),
-        item(koleo),
-        norms.read(),
+        Promise.all(named.map(([, part]) => part.item())),
+        Promise.all(norms.map((norm) => norm.read())),
       ]);
-      const gradientNorm = Array.from(gradientNorms).reduce((a, b) => Math.max(a, b), 0);
-      return { loss, dino: dinoValue, koleoProto: spread, koleo: data, gradientNorm };
+      const gradientNorm = found
+        .flatMap((list) => Array.from(list, Number))
+        .reduce((a, b) => Math.max(a, b), 0);
+      const losses = Object.fromEntries(named.map(([name], i) => [name, values[i]!]));
+      return { loss, losses, gradientNorm };
     } finally {
-      for (const value of [total, dino, koleoProto, koleo, norms]) value?.dispose();
+      for (const value of [total, ...Object.values(parts), ...norms]) value.dispose();
     }
   }
 }

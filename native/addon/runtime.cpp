@@ -1,5 +1,6 @@
 // The runtime as a whole: modes, memory, threads, what this build holds.
 #include "../core/parallel.h"
+#include "../core/progress.h"
 #include "../core/random.h"
 #include "../core/scratch.h"
 #include "../kernels/isa.h"
@@ -103,6 +104,9 @@ Napi::Value ops(Context&, Info info) {
   return result;
 }
 
+// progress() -> how far the long kernel that runs now has come, in [0, 1]
+Napi::Value progress_now(Context&, Info info) { return Napi::Number::New(info.Env(), progress()); }
+
 // isa() -> the instruction set that was chosen
 Napi::Value isa(Context&, Info info) {
   return Napi::String::New(info.Env(), name_of(protea::isa()));
@@ -122,6 +126,7 @@ void add_runtime_methods(Napi::Object exports, const std::shared_ptr<Context>& c
   add_method(exports, context, "threads", threads);
   add_method(exports, context, "uniforms", uniforms);
   add_method(exports, context, "ops", ops);
+  add_method(exports, context, "progress", progress_now);
   add_method(exports, context, "isa", isa);
   add_method(exports, context, "gpu", gpu);
 }

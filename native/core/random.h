@@ -17,7 +17,8 @@ struct Key {
 
 // What a stream is drawn for. Values are part of the on-disk meaning of a seed: never renumber.
 namespace purpose {
-constexpr uint32_t init = 1, order = 2, crop = 3, drop_path = 4, mask = 5, procedural = 6, lab = 7;
+constexpr uint32_t init = 1, order = 2, crop = 3, drop_path = 4, mask = 5, procedural = 6, lab = 7,
+                   dropped_patches = 8, tie = 9;
 }
 
 class Philox {

@@ -32,7 +32,14 @@ test.serial('train --json: stdout holds events only, the last one is the end', (
     document.heads.map((head: { name: string }) => head.name),
     ['student.head.last_layer.weight_v', 'teacher.head.last_layer.weight_v'],
   );
-  t.is(protea('diagnose', out, '--fail-on', '1.01').status, 5);
+  t.false('report' in document);
+  const page = join(out, 'report', 'diagnosis.html');
+  const failing = protea('diagnose', out, out, '--fail-on', 'unique<=1', '--report', page);
+  t.is(failing.status, 5);
+  t.regex(failing.stdout, /^(all \d+|\d+ of 64) prototypes are distinct at 0\.025/);
+  t.true(failing.stdout.includes(`report: ${page}`) && existsSync(page));
+  t.is(protea('diagnose', out, '--json', '--fail-on', 'unique<0.0001').status, 0);
+  t.is(protea('diagnose', out, '--no-report', '--fail-on', 'nothing<1').status, 2);
   t.is(protea('diagnose', out, '--tensor', 'nothing').status, 4);
 
   const knn = protea('eval', 'knn', '--checkpoint', out, '--json');
@@ -62,4 +69,27 @@ test.serial('doctor and help succeed', (t) => {
   t.is(protea('doctor', '--json').status, 0);
   t.is(protea('--help').status, 0);
   t.regex(protea('train', '--help').stdout, /Examples:/);
+});
+
+test.serial('config shows presets with comments, and the schema', (t) => {
+  const shown = protea('config', 'show', 'msn-tiny', 'optim.batch=4');
+  t.is(shown.status, 0, shown.stderr);
+  t.regex(shown.stdout, /^# msn-tiny\n# Source: facebookresearch\/msn/);
+  t.regex(shown.stdout, /batch: 4 # Images a step\./);
+  t.is(JSON.parse(protea('config', 'show', 'msn-tiny', '--json').stdout).method, 'msn');
+  t.is(JSON.parse(protea('config', 'schema').stdout).type, 'object');
+  t.true(protea('config', 'presets').stdout.split('\n').includes('dinov2-gmm-vitb16'));
+  const wrong = protea('config', 'show', 'dino-kp-tyni');
+  t.is(wrong.status, 2);
+  t.regex(wrong.stderr, /Did you mean "dino-kp-tiny"/);
+});
+
+test.serial('methods trains what is asked for and prints a table', (t) => {
+  const out = join(temporaryFolder(t), 'runs');
+  const made = protea('methods', '--methods', 'dino,ibot-gmm', '--out', out, ...smallOverrides(4));
+  t.is(made.status, 0, made.stderr);
+  t.regex(made.stdout, /`dino-tiny` \| 4 \|.*\n.*`ibot-gmm-tiny` \| 4 \|/);
+  t.true(existsSync(join(out, 'table.md')));
+  t.is(protea('methods', '--methods', 'dono').status, 2);
+  t.is(protea('methods', '--budget', '0').status, 2);
 });

@@ -56,9 +56,15 @@ test('copies do not change the entropy over unique prototypes', (t) => {
 });
 
 test('verdicts say what a count means', (t) => {
-  t.regex(verdict({ total: 100, unique: 99 }), /no partial collapse/);
-  t.regex(verdict({ total: 100, unique: 70 }), /some prototypes are copies/);
-  t.regex(verdict({ total: 8192, unique: 969 }), /partial prototype collapse/);
+  const of = (total: number, unique: number, max: number) =>
+    verdict({ total, unique, epsilon: 0.025, redundancy: { max, mean: 1, histogram: {} } });
+  t.is(of(100, 100, 1), 'all 100 prototypes are distinct at 0.025: no partial collapse');
+  t.regex(of(100, 99, 2), /no partial collapse/);
+  t.regex(of(100, 70, 9), /some prototypes are copies/);
+  t.is(
+    of(8192, 969, 412),
+    '969 of 8192 prototypes are distinct at 0.025; the largest group holds 412 copies: partial prototype collapse',
+  );
 });
 
 test('a loss at ln K is told, another is not', (t) => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import {
   encodeSafetensors,
+  type SafetensorsDtype,
   SafetensorsFile,
   type SafetensorsTensor,
   valuesOf,
@@ -76,13 +77,39 @@ const entry = (begin: number, end: number, shape = [2], dtype = 'F32') => ({
 
 const bad: [string, Uint8Array, RegExp][] = [
   ['no JSON', withHeader('{"a":'), /not JSON/],
-  ['a list', withHeader('[]'), /not an object/],
-  ['an unknown dtype', withHeader({ a: entry(0, 8, [2], 'F31') }), /unknown dtype F31/],
+  ['a list', withHeader('[]'), /does not begin with {/],
+  ['an unknown dtype', withHeader({ a: entry(0, 8, [2], 'F31') }), /unknown dtype "F31"/],
   ['a size that lies', withHeader({ a: entry(0, 16, [2]) }), /needs 8 bytes but has 16/],
   ['an overflowing shape', withHeader({ a: entry(0, 8, [2 ** 30, 2 ** 30]) }), /needs \d+ bytes/],
   ['a negative dimension', withHeader({ a: entry(0, 8, [-2]) }), /no valid shape/],
   ['an overlap', withHeader({ a: entry(0, 8), b: entry(4, 12) }), /begins at 4, expected 8/],
   ['a hole', withHeader({ a: entry(0, 8), b: entry(12, 20) }), /begins at 12, expected 8/],
+  [
+    'a tensor named twice',
+    withHeader(`{"a":${JSON.stringify(entry(0, 8))},"\\u0061":${JSON.stringify(entry(8, 16))}}`),
+    /names "a" twice/,
+  ],
+  [
+    'a field named twice',
+    withHeader('{"a":{"dtype":"F32","dtype":"F64","shape":[2],"data_offsets":[0,16]}}'),
+    /names "dtype" twice/,
+  ],
+  [
+    'an unknown field',
+    withHeader({ a: { ...entry(0, 8), extra: 1 }, b: entry(8, 16) }),
+    /unknown field extra/,
+  ],
+  [
+    'metadata that are no texts',
+    withHeader({ __metadata__: { a: 1 }, b: entry(0, 16, [4]) }),
+    /no map of texts/,
+  ],
+  [
+    'a name of every object as dtype',
+    withHeader({ a: entry(0, 16, [4], 'constructor') }),
+    /unknown dtype/,
+  ],
+  ['spaces ahead of the header', withHeader(' {}', 0), /does not begin with \{/],
   ['hidden bytes at the end', withHeader({ a: entry(0, 8) }), /cover 8 of 16 bytes/],
 ];
 
@@ -96,3 +123,46 @@ for (const [what, bytes, message] of bad) {
     });
   });
 }
+
+test('every dtype of the format is read', async (t) => {
+  const values: [SafetensorsDtype, number[], number[]][] = [
+    ['F16', [0, 0x3c], [1]],
+    ['BF16', [0x80, 0xbf], [-1]],
+    ['F8_E4M3', [0x38, 0x7e, 0x01, 0x7f], [1, 448, 2 ** -9, Number.NaN]],
+    ['F8_E5M2', [0x3c, 0x7b, 0x7c], [1, 57344, Number.POSITIVE_INFINITY]],
+    ['F8_E4M3FNUZ', [0x40, 0x80], [1, Number.NaN]],
+    ['F8_E5M2FNUZ', [0x40, 0x7f], [1, 57344]],
+    ['F8_E8M0', [127, 128], [1, 2]],
+    ['I64', [255, 255, 255, 255, 255, 255, 255, 255], [-1]],
+    ['U64', [1, 0, 0, 0, 0, 0, 0, 0], [1]],
+    ['U32', [255, 255, 255, 255], [4294967295]],
+    ['U16', [255, 255], [65535]],
+    ['I16', [255, 255], [-1]],
+    ['I8', [255], [-1]],
+    ['BOOL', [0, 1], [0, 1]],
+  ];
+  const tensors = new Map(
+    values.map(([dtype, bytes, { length }]) => [
+      dtype,
+      { dtype, shape: [length], data: new Uint8Array(bytes) },
+    ]),
+  );
+  await withFile(encodeSafetensors(tensors), async (path) => {
+    const file = await SafetensorsFile.open(path);
+    for (const [dtype, , expected] of values)
+      t.deepEqual([...valuesOf(await file.read(dtype))], expected, dtype);
+    await file.close();
+  });
+});
+
+test('types of less than a byte and complex numbers are listed, and refused when read', async (t) => {
+  const header = { a: entry(0, 8, [16], 'F4'), b: entry(8, 16, [1], 'C64') };
+  await withFile(withHeader(header), async (path) => {
+    const file = await SafetensorsFile.open(path);
+    t.deepEqual([...file.names], ['a', 'b']);
+    await t.throwsAsync(file.read('a'), { code: 'ERR_PROTEA_UNSUPPORTED' });
+    const complex = await file.read('b');
+    t.throws(() => valuesOf(complex), { code: 'ERR_PROTEA_UNSUPPORTED' });
+    await file.close();
+  });
+});

@@ -2,10 +2,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { ProteaError } from '../../lib/error.js';
+import { decode } from '../../lib/formats/dtypes.js';
 import { readPickle } from '../../lib/formats/pickle.js';
 import { openTensorFile } from '../../lib/formats/tensor-file.js';
 import { torchGlobal } from '../../lib/formats/torch-globals.js';
-import { decode } from '../../lib/formats/torch-values.js';
 import { temporaryFolder } from '../support/folder.js';
 import { sharedPath, testWith } from '../support/shared.js';
 
@@ -50,6 +50,17 @@ for (const [module, name] of [
 test('a call of data, a missing mark, an unknown memo and an unknown opcode are refused', (t) => {
   for (const text of ['K\x07)R.', 't.', 'h\x05.', '\xff.', '.', 'K\x01a.', 'K\x01K\x02s.'])
     t.throws(() => read(text), { code: 'ERR_PROTEA_CHECKPOINT_FORMAT' }, JSON.stringify(text));
+});
+
+test('what would grow without bound, or be walked without end, is refused', (t) => {
+  const format = { code: 'ERR_PROTEA_CHECKPOINT_FORMAT' };
+  const pairs = `](${'K\x01K\x02\x86'.repeat(3000)}eq\x01`;
+  const bomb = `${pairs}0${'ccollections\nOrderedDict\nh\x01\x85R0'.repeat(2000)}N.`;
+  t.throws(() => read(bomb), { ...format, message: /more values than its size allows/ });
+  t.throws(() => read(`\x8b\xff\x00\x00\x00${'\x01'.repeat(255)}.`), format);
+  t.throws(() => read(`F${'1'.repeat(1000)}\n.`), format);
+  t.throws(() => read('\x80\x09N.'), { ...format, message: /protocol above 5/ });
+  t.throws(() => read('](]](eeccollections\nOrderedDict\n\x93.'), format);
 });
 
 test('half and brain floats, down to the smallest and up to the largest', (t) => {

@@ -5,6 +5,7 @@ import test, { type ImplementationFn } from 'ava';
 import { native, packageRoot } from '../../lib/native.js';
 import {
   add,
+  call,
   chooseDevice,
   currentDevice,
   type DeviceName,
@@ -149,9 +150,14 @@ gpuTest('freed tensors are freed on the device too', async (t) => {
   t.is(bytes(), before);
 });
 
-gpuTest('every op has a CUDA kernel', (t) => {
-  t.deepEqual(
-    native((addon) => addon.ops('cuda')),
-    native((addon) => addon.ops('cpu')),
+gpuTest('an op without a CUDA kernel says so and runs nowhere else', (t) => {
+  const cuda = new Set(native((addon) => addon.ops('cuda')));
+  const missing = native((addon) => addon.ops('cpu')).filter((op) => !cuda.has(op));
+  t.deepEqual(missing, ['batch_norm', 'limit_gradient', 'nearest_prototypes', 'tsne']);
+  scope(() =>
+    t.throws(() => call('limit_gradient', [on('cuda', [1, 2])], { limit: 1 }), {
+      code: 'ERR_PROTEA_UNSUPPORTED',
+      message: '[limit_gradient] has no cuda kernel in this build',
+    }),
   );
 });

@@ -23,7 +23,7 @@ body(gpu().ready ? title : `${title} (needs a GPU: ${gpu().reason})`, async (t) 
   const losses = async (device: string) => {
     const events = await train(join(folder, device), steps, settings(device));
     const found = events.filter((event): event is StepEvent => event.event === 'step');
-    return found.map((event) => [event.dino, event.koleoProto!, event.gradientNorm]);
+    return found.map((event) => [event.loss, ...Object.values(event.losses), event.gradientNorm]);
   };
   const [cpu, cuda] = [await losses('cpu'), await losses('cuda')];
   t.is(cuda.length, cpu.length);

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { Experiment, labPage } from '../../lib/lab/index.js';
+import { Experiment, labNames, labPage } from '../../lib/lab/index.js';
 
 test('a short run falls from its first loss, and its page holds curves and maps', async (t) => {
   const points: { step: number; loss: number; unique: number }[] = [];
@@ -22,3 +22,10 @@ test('a run is the same every time', async (t) => {
   t.is(a.loss, b.loss);
   t.deepEqual(a.directions, b.directions);
 });
+
+for (const name of labNames)
+  test(`${name}: a few steps leave finite numbers`, async (t) => {
+    const { loss, prototypes, mlcd } = await new Experiment(name, 1, 30).run(() => undefined);
+    t.true(Number.isFinite(loss) && Number.isFinite(mlcd.all.entropy));
+    t.is(prototypes.total, 512);
+  });

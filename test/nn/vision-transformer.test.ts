@@ -61,3 +61,17 @@ test('sizes by name have the published numbers of parameters', (t) => {
   t.is(count('vit-s'), 21_665_664);
   t.is(count('vit-b'), 85_798_656);
 });
+
+test('patches that are not visible are not seen, and the others keep their places', async (t) => {
+  const all = Int32Array.from({ length: 16 }, (_, i) => i);
+  const whole = await model.forward(image(16)).read();
+  t.deepEqual(await model.forward(image(16), { visible: all }).read(), whole);
+  const visible = Int32Array.from([1, 2, 7, 12]);
+  const some = model.forward(image(16), { visible });
+  t.deepEqual(some.shape, [2, 5, 64]);
+  const values = pseudo(2 * 3 * 16 * 16);
+  // Patch 0 is the upper left: rows 0 to 3, columns 0 to 3 of each plane.
+  const changed = values.map((v, i) => (i % 256 < 64 && i % 16 < 4 ? v + 1 : v));
+  const other = model.forward(tensor(changed, [2, 3, 16, 16]), { visible });
+  t.deepEqual(await other.read(), await some.read());
+});

@@ -4,6 +4,7 @@ import {
   call,
   knnTopK,
   koleo,
+  nearestPrototypes,
   prototypeCrossEntropy,
   prototypeLogMarginal,
   prototypeSinkhorn,
@@ -204,22 +205,6 @@ test('prototype_cross_entropy refuses views that do not fit', (t) => {
   t.throws(() => call(side(6, 3), side(4, 2, 5), 6), { message: /as many prototypes/ });
 });
 
-test('prototype_marginal is the mean of the probabilities', async (t) => {
-  const [R, K, P] = [5, 131, 3];
-  await checkOp(t, {
-    op: 'prototype_marginal',
-    inputs: [random([R, P], 1), random([K, P], 2), random([K], 3)],
-    attrs: { temperature: 0.2 },
-    gradient: false,
-    reference: ([z, w, bias]) => {
-      const p = rowsOf(z!, P).map((row) =>
-        softmaxOf(rowsOf(w!, P).map((k, i) => inner(row, k) / 0.2 + bias![i]!)),
-      );
-      return [bias!.map((_, k) => p.reduce((s, row) => s + row[k]!, 0) / R)];
-    },
-  });
-});
-
 function koleoOf(x: number[], D: number, eps: number, pairwise: number, least: number) {
   const u = rowsOf(x, D).map((row) => row.map((v) => v / Math.max(norm(row), 1e-8)));
   const nearest = u.map((a, i) => {
@@ -402,4 +387,26 @@ test('vmf_log_normalizer has the gradient of its value', async (t) => {
   t.true((await gradient!.read()).every((v) => v === 0));
   t.throws(() => vmfLogNormalizer(zeros([3, 1]), 1), { message: /P >= 2/ });
   t.throws(() => vmfLogNormalizer(zeros([3, 4]), 0), { message: /temperature/ });
+});
+
+test('nearest_prototypes: distances of a plain search, the same bits on any threads', async (t) => {
+  const [K, P] = [300, 7];
+  const values = pseudo(K * P, 8);
+  const rows = rowsOf(values, P);
+  const distances = rows.map((row, i) =>
+    Math.min(
+      ...rows.flatMap((other, j) =>
+        i === j ? [] : [1 - inner(row, other) / (norm(row) * norm(other))],
+      ),
+    ),
+  );
+  const { distance } = nearestPrototypes(tensor(values, [K, P], 'f64'));
+  Array.from(await distance.read()).forEach((d, i) => {
+    t.true(Math.abs(d - distances[i]!) < 1e-12);
+  });
+  await checkOp(t, {
+    op: 'nearest_prototypes',
+    inputs: [{ shape: [K, P], values }, undefined],
+    gradient: false,
+  });
 });

@@ -23,8 +23,12 @@ export const smallOverrides = (steps: number, extra: readonly string[] = []) => 
   ...extra,
 ];
 
-export const smallConfig = (steps: number, extra: readonly string[] = []) =>
-  loadConfig({ overrides: smallOverrides(steps, extra) });
+export const smallConfig = (steps: number, extra: readonly string[] = [], preset?: string) =>
+  loadConfig({ preset, overrides: smallOverrides(steps, extra) });
+
+/** What the small run must change for a preset besides. */
+export const smallFor = (preset: string): string[] =>
+  preset.startsWith('capi') ? ['crops.local=0', 'head.bottleneckDim=64'] : [];
 
 /** Trains until the end, or stops after the step `until`. */
 export async function train(
@@ -32,8 +36,9 @@ export async function train(
   steps: number,
   extra: readonly string[] = [],
   until = Number.POSITIVE_INFINITY,
+  preset?: string,
 ): Promise<TrainEvent[]> {
-  const trainer = await Trainer.open(await smallConfig(steps, extra), out);
+  const trainer = await Trainer.open(await smallConfig(steps, extra, preset), out);
   const controller = new AbortController();
   const events: TrainEvent[] = [];
   try {

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { packageRoot } from '../../lib/native.js';
 import { temporaryFolder } from '../support/folder.js';
-import { finalCheckpoint, smallOverrides, train } from '../support/small-run.js';
+import { finalCheckpoint, smallFor, smallOverrides, train } from '../support/small-run.js';
 
 const workers = [1, 2, 4];
 
@@ -99,16 +99,29 @@ test.serial('a half-written checkpoint is never picked up, and is swept', async 
   t.true(finalCheckpoint(out).bytes.equals(finalCheckpoint(whole).bytes));
 });
 
-for (const extra of [
-  ['loss.targets=probability-centering', 'head.vmf=true', 'head.normLastLayer=false'],
-  ['loss.targets=sinkhorn'],
-  ['loss.targets=none'],
-])
-  test.serial(`goes on exactly with ${extra.join(' ')}`, async (t) => {
+/** Presets and settings that between them have every kind of state: centres, mixtures, own clusters. */
+const states: [preset: string, extra: string[]][] = [
+  ['dino-vmf-tiny', []],
+  ['dino-tiny', ['loss.targets=sinkhorn', 'optim.freeze=rate', 'optim.freezeLastLayer=0.5']],
+  ['dino-tiny', ['loss.targets=none', 'head.layer=linear']],
+  ['dino-gmm-tiny', []],
+  ['ibot-kp-tiny', ['head.patches=prototypes', 'head.patchPrototypes=32']],
+  ['ibot-vmf-gmm-tiny', ['head.patches=separate', 'loss.targets=log-probability-centering']],
+  ['dinov2-tiny', ['head.patches=separate', 'mask.kind=random']],
+  ['dino-kp-tiny', ['head.learning=clustering', 'loss.targets=sinkhorn']],
+  ['msn-tiny', []],
+  ['capi-tiny', []],
+];
+
+for (const [preset, given] of states)
+  test.serial(`goes on exactly: ${[preset, ...given].join(' ')}`, async (t) => {
     const folder = temporaryFolder(t);
-    await train(join(folder, 'whole'), 12, extra);
+    const extra = [...smallFor(preset), 'run.logEvery=1', ...given];
+    const forever = Number.POSITIVE_INFINITY;
+    await train(join(folder, 'whole'), 12, extra, forever, preset);
     const out = join(folder, 'stopped');
-    await train(out, 12, extra, 7);
-    await train(out, 12, extra);
+    await train(out, 12, [...extra, 'data.workers=1'], 7, preset);
+    const events = await train(out, 12, [...extra, 'data.workers=3'], forever, preset);
+    t.like(events[0], { event: 'start', step: 7 });
     t.true(finalCheckpoint(out).bytes.equals(finalCheckpoint(join(folder, 'whole')).bytes));
   });

@@ -4,15 +4,15 @@ import {
   l2Normalize,
   linear,
   log,
-  prototypeCrossEntropy,
   softmax,
   type Tensor,
   tensor,
   unrecorded,
   weightedSum,
 } from '../../tensor/index.js';
-import { meMax } from '../regularizers/me-max.js';
+import { meMax, meMaxOf } from '../regularizers/me-max.js';
 import { PlainTargets, type Targets } from '../targets/targets.js';
+import { anchorLoss } from './anchors.js';
 
 export interface MsnOptions {
   /** Of the cosines; both networks'. @default 0.1 */
@@ -84,11 +84,7 @@ export function msnLosses(
     return { loss: smoothedCrossEntropy(p, target, sharpening), meMax: meMax(p), entropy };
   }
   const rows = { ...teacher, temperature: temperature * sharpening };
-  const views = anchors.shape[0]! / targets.shape[0]!;
-  const loss = prototypeCrossEntropy({
-    student: { ...student, temperature, views },
-    teacher: { ...rows, bias: (options.targets ?? new PlainTargets()).bias(rows), views: 1 },
-    pairs: Array(views).fill(1 / anchors.shape[0]!),
-  });
-  return { loss, meMax: meMax(p), entropy };
+  const bias = (options.targets ?? new PlainTargets()).bias(rows);
+  const predicted = { ...student, temperature };
+  return { loss: anchorLoss(predicted, { ...rows, bias }), meMax: meMaxOf(predicted), entropy };
 }

@@ -9,6 +9,7 @@ export const targetKinds = [
   'probability-centering',
   'log-probability-centering',
   'sinkhorn',
+  'sinkhorn-of-probabilities',
   'none',
 ] as const;
 
@@ -25,6 +26,8 @@ export function targetsOf(kind: TargetKind, prototypes: number, momentum: number
       return ProbabilityCentering.fresh(prototypes, momentum, 'logarithms');
     case 'sinkhorn':
       return new SinkhornTargets();
+    case 'sinkhorn-of-probabilities':
+      return new SinkhornTargets({ fromProbabilities: true });
     case 'none':
       return new PlainTargets();
   }

@@ -29,6 +29,10 @@ export const sliceRows = (x: Tensor, begin: number, end: number): Tensor =>
 /** Rows of x (R, D) by index (M) i32: (M, D). An index out of range is an error when the op runs. */
 export const gatherRows = (x: Tensor, index: Tensor): Tensor => call('gather_rows', [x, index])[0]!;
 
+/** x, whose gradient through this place is clipped to a norm of `limit` > 0. */
+export const limitGradient = (x: Tensor, limit: number): Tensor =>
+  call('limit_gradient', [x], { limit })[0]!;
+
 /** Which stream of random numbers; see native/core/random.h. */
 export interface RandomKey {
   seed: number;

@@ -21,6 +21,10 @@ export const swiglu = (x: Tensor): Tensor => call('swiglu', [x])[0]!;
 export const layerNorm = (x: Tensor, weight: Tensor, bias: Tensor, eps: number): Tensor =>
   call('layer_norm', [x, weight, bias], { eps })[0]!;
 
+/** Normalises the columns of x (B >= 2, D) over the batch, then weight and bias (D). Keeps no statistics. */
+export const batchNorm = (x: Tensor, weight: Tensor, bias: Tensor, eps: number): Tensor =>
+  call('batch_norm', [x, weight, bias], { eps })[0]!;
+
 /** softmax(x / temperature) over the last dimension. */
 export const softmax = (x: Tensor, temperature = 1): Tensor =>
   call('softmax', [x], { temperature, log: 0 })[0]!;

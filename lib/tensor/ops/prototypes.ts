@@ -66,6 +66,10 @@ type Logits = Omit<PrototypeRows, 'views'>;
 export const prototypeMarginal = ({ z, prototypes, bias, temperature }: Logits): Tensor =>
   unrecorded(() => call('prototype_marginal', [z, prototypes, bias], { temperature, log: 0 }))[0]!;
 
+/** `prototypeMarginal` with gradients to z, prototypes and bias, as ME-MAX needs: (K). */
+export const meanAssignment = ({ z, prototypes, bias, temperature }: Logits): Tensor =>
+  call('prototype_marginal', [z, prototypes, bias], { temperature, log: 0 })[0]!;
+
 /** The logarithm of `prototypeMarginal`, finite where the marginal itself is too small a number. */
 export const prototypeLogMarginal = ({ z, prototypes, bias, temperature }: Logits): Tensor =>
   unrecorded(() => call('prototype_marginal', [z, prototypes, bias], { temperature, log: 1 }))[0]!;
@@ -142,6 +146,39 @@ export const uniquePrototypes = (
       components: Number(rule === 'components'),
     }),
   )[0]!;
+
+/**
+ * `uniquePrototypes` by both rules in one sweep: (2 epsilons, K) i32, first the greedy rows of every
+ * epsilon, then those of the components.
+ */
+export const prototypeGroups = (prototypes: Tensor, epsilons: readonly number[]): Tensor =>
+  unrecorded(() => call('unique_prototypes', [prototypes], { epsilons, components: 2 }))[0]!;
+
+/**
+ * The nearest other prototype of each by direction, and its cosine distance in double: (K, P) ->
+ * (K) i32, (K) f64. Greedy groups `leader` (K) i32 make it faster where there are many copies.
+ */
+export function nearestPrototypes(
+  prototypes: Tensor,
+  leader?: Tensor,
+): { nearest: Tensor; distance: Tensor } {
+  const [nearest, distance] = unrecorded(() => call('nearest_prototypes', [prototypes, leader]));
+  return { nearest: nearest!, distance: distance! };
+}
+
+export interface TsneOptions {
+  /** About how many neighbours count; at most a third of the rows. @default 30 */
+  perplexity?: number;
+  /** @default 500 */
+  iterations?: number;
+}
+
+/** Exact t-SNE of x (N, P) from the places `start` (N, 2): (N, 2). At most 8192 rows; no gradient. */
+export const tsne = (
+  x: Tensor,
+  start: Tensor,
+  { perplexity = 30, iterations = 500 }: TsneOptions = {},
+): Tensor => unrecorded(() => call('tsne', [x, start], { perplexity, iterations }))[0]!;
 
 /** The k train rows (M, D) of largest inner product with each test row (N, D), largest first. */
 export function knnTopK(

@@ -9,7 +9,7 @@ import {
   vitDefaults,
   vitParameters,
 } from '../../../lib/nn/index.js';
-import { Dino, prototypeHeadParameters } from '../../../lib/ssl/index.js';
+import { Method, prototypeHeadParameters } from '../../../lib/ssl/index.js';
 import {
   backward,
   concatRows,
@@ -201,10 +201,9 @@ export const trainSteps: Handler = async (c) => {
     head: headOf(params),
     studentTemperature: params.student_temp,
     centerMomentum: params.center_momentum,
-    koleoProto: 0,
-    koleo: 0,
+    regularizers: { koleoProto: 0, koleo: 0 },
   };
-  const method = new Dino(config, student, teacher);
+  const method = new Method(config, student, teacher);
   const learnt = new Map(names.map((name) => [name, student.get(name)!]));
   const optimiser = new AdamW(learnt, teacher, {
     beta1: params.betas[0],
@@ -235,7 +234,7 @@ function learntNames(c: GoldenCase, params: GoldenCase['params']): string[] {
 async function trainStep(
   c: GoldenCase,
   step: number,
-  method: Dino,
+  method: Method,
   optimiser: AdamW,
   learnt: Parameters,
   collected: Collected,
@@ -262,7 +261,7 @@ async function trainStep(
         local: crops.length > 2 ? join(crops.slice(2)) : undefined,
         localViews: crops.length - 2,
       },
-      temperature,
+      { teacherTemperature: temperature },
     );
     const found = backward(total, [...learnt.values()]);
     const gradients = new Map([...learnt.keys()].map((name, i) => [name, found[i]]));
@@ -276,7 +275,7 @@ async function trainStep(
     return { total, gradients, norms };
   });
   await collected.add('out.loss', results.total);
-  await collected.add('out.center', method.targets.state.get('centre')!);
+  await collected.add('out.center', method.state.get('centre')!);
   if (step === 0)
     for (const [name, gradient] of results.gradients)
       await collected.add(`out.first_grad.${name}`, gradient!);

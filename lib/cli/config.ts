@@ -1,0 +1,61 @@
+import type { Command } from 'commander';
+import {
+  commentedConfig,
+  configJsonSchema,
+  loadConfig,
+  presetNotes,
+  presets,
+} from '../train/index.js';
+import { exitCode, type Output, run } from './output.js';
+
+interface ShowFlags {
+  config?: string;
+  json?: boolean;
+}
+
+const defaultPreset = Object.keys(presets)[0]!;
+
+async function show(
+  preset: string,
+  overrides: readonly string[],
+  flags: ShowFlags,
+  out: Output,
+): Promise<number> {
+  const config = await loadConfig({ preset, file: flags.config, overrides });
+  out.emit(config);
+  out.result(commentedConfig(config, preset, presetNotes[preset]).trimEnd());
+  return exitCode.ok;
+}
+
+export function addConfig(program: Command): void {
+  const config = program.command('config').description('look at settings');
+  config
+    .command('show')
+    .description('print a preset with a comment for each key, its source and where it departs')
+    .argument('[preset]', 'name of a preset', defaultPreset)
+    .argument('[overrides...]', 'settings as key.sub=value')
+    .option('--config <file>', 'YAML on top of the preset')
+    .option('--json', 'one JSON document on stdout')
+    .addHelpText('after', '\nExample:\n  protea config show ibot-vmf-kp-vits16')
+    .action((preset: string, overrides: string[], flags: ShowFlags) =>
+      run(flags.json ?? false, (out) => show(preset, overrides, flags, out)),
+    );
+  config
+    .command('schema')
+    .description('print the JSON schema of all settings')
+    .action(() =>
+      run(false, async (out) => {
+        out.result(JSON.stringify(configJsonSchema(), null, 2));
+        return exitCode.ok;
+      }),
+    );
+  config
+    .command('presets')
+    .description('list the presets, one a line')
+    .action(() =>
+      run(false, async (out) => {
+        out.result(Object.keys(presets).join('\n'));
+        return exitCode.ok;
+      }),
+    );
+}

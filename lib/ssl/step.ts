@@ -1,0 +1,108 @@
+import { type PrototypeRows, type Tensor, takeToken, tensor, unrecorded } from '../tensor/index.js';
+import type { PrototypeHead } from './heads/prototype-head.js';
+import type { Method } from './method.js';
+import type { HeadName, Network } from './network.js';
+import type { CropBatch, StepValues } from './recipe.js';
+import type { TeacherRows } from './targets/targets.js';
+
+/** Normed tokens (B, 1 + registers + N, D) of some crops and their CLS features (B, D). */
+export interface Seen {
+  tokens: Tensor;
+  features: Tensor;
+}
+
+type Side = Omit<PrototypeRows, 'views' | 'z' | 'temperature'>;
+
+/** What the losses of one step share: both networks, their prototypes, and what to do afterwards. */
+export class MethodStep {
+  /** Balanced targets that were used, by head: what prototypes without a gradient learn from. */
+  readonly taught: { head: HeadName; rows: TeacherRows }[] = [];
+  /** The student's CLS features of its global crops, view by view, for KoLeo. */
+  globalFeatures: { features: Tensor; views: number } | undefined;
+  /** The student's rows whose mean prediction ME-MAX spreads. */
+  predictions: Omit<PrototypeRows, 'views'> | undefined;
+  private readonly updates: ((guard: Tensor) => void)[] = [];
+  private readonly students = new Map<PrototypeHead, Side>();
+  private readonly teachers = new Map<HeadName, Omit<TeacherRows, 'z'>>();
+
+  constructor(
+    readonly method: Method,
+    readonly batch: CropBatch,
+    readonly values: StepValues,
+  ) {}
+
+  get student(): Network {
+    return this.method.student;
+  }
+
+  get teacher(): Network {
+    return this.method.teacher;
+  }
+
+  /** The teacher's tokens of some crops. */
+  teacherSees(images: Tensor): Seen {
+    return seen(this.teacher.backbone.forward(images));
+  }
+
+  /** The student's tokens of crop group `group`; masked or with dropped patches if asked. */
+  studentSees(
+    images: Tensor,
+    group: number,
+    { mask, visible }: Pick<CropBatch, 'mask' | 'visible'> = {},
+  ): Seen {
+    const crops = images.shape[0]!;
+    const masked = mask && tensor(mask, [crops, mask.length / crops]);
+    const keep = this.values.keep?.(group);
+    return seen(this.student.backbone.forward(images, { mask: masked, visible, keep }));
+  }
+
+  /** The student's bottleneck vectors z (rows, P) against its prototypes, made once a step and head. */
+  studentRows(head: HeadName, z: Tensor): Omit<PrototypeRows, 'views'> {
+    const of = this.student.headOf(head);
+    const temperature = this.method.config.studentTemperature;
+    let side = this.students.get(of);
+    if (!side) {
+      const prototypes = of.prototypes();
+      side = { prototypes, bias: of.bias(prototypes, temperature) };
+      this.students.set(of, side);
+    }
+    return { z, ...side, temperature };
+  }
+
+  /** The teacher's bottleneck vectors z (rows, P) against its prototypes, made once a step; not yet balanced. */
+  teacherRows(head: HeadName, z: Tensor): TeacherRows {
+    let side = this.teachers.get(head);
+    if (!side) {
+      const { teacherTemperature, patchTemperature = teacherTemperature } = this.values;
+      const temperature = head === 'cls' ? teacherTemperature : patchTemperature;
+      side = this.method.teacherSide(head, temperature);
+      this.teachers.set(head, side);
+    }
+    return { z, ...side };
+  }
+
+  /**
+   * Those rows as targets: balanced by the method's targets, whose state takes in `all` (the rows
+   * themselves unless given) after the step.
+   */
+  targets(head: HeadName, rows: TeacherRows, all = rows): TeacherRows {
+    const targets = this.method.targets.get(head)!;
+    const balanced = { ...rows, bias: unrecorded(() => targets.bias(rows)) };
+    this.taught.push({ head: this.method.prototypesHead(head), rows: balanced });
+    this.after((guard) => targets.update(all, guard));
+    return balanced;
+  }
+
+  /** Registers a change of state, made when all losses are taken, unless `guard` is not finite. */
+  after(update: (guard: Tensor) => void): void {
+    this.updates.push(update);
+  }
+
+  finish(guard: Tensor): void {
+    unrecorded(() => {
+      for (const update of this.updates) update(guard);
+    });
+  }
+}
+
+const seen = (tokens: Tensor): Seen => ({ tokens, features: takeToken(tokens, 0) });

@@ -1,0 +1,34 @@
+import { CropLoader, type Dataset, multiCrop } from '../data/index.js';
+import { ProteaError } from '../error.js';
+import type { TrainConfig } from './config.js';
+
+/** The loader of a run's crops. */
+export function loaderOf(
+  config: TrainConfig,
+  dataset: Dataset,
+  onWarning: (message: string) => void,
+) {
+  const { crops, data, optim, seed } = config;
+  return new CropLoader(dataset, {
+    batch: optim.batch,
+    seed,
+    recipes: multiCrop({ ...crops, globalCrops: crops.global, localCrops: crops.local }),
+    normalisation: data,
+    workers: data.workers,
+    cacheBytes: data.cacheBytes,
+    maxBadFraction: data.maxBadFraction,
+    onWarning,
+  });
+}
+
+/**
+ * The steps of a run.
+ * @throws ERR_PROTEA_CONFIG when neither steps nor epochs are given
+ */
+export function stepsOf({ optim }: TrainConfig, perEpoch: number): number {
+  const steps = optim.steps ?? Math.round((optim.epochs ?? 0) * perEpoch);
+  if (steps >= 1) return steps;
+  throw new ProteaError('ERR_PROTEA_CONFIG', 'optim.epochs or optim.steps must be given', {
+    hint: 'For example optim.epochs=10.',
+  });
+}
