@@ -5,12 +5,12 @@ import test, { type ImplementationFn } from 'ava';
 import { native, packageRoot } from '../../lib/native.js';
 import {
   add,
-  call,
   chooseDevice,
   currentDevice,
   type DeviceName,
   gatherRows,
   gpu,
+  nearestPrototypes,
   scope,
   tensor,
   useDevice,
@@ -153,11 +153,11 @@ gpuTest('freed tensors are freed on the device too', async (t) => {
 gpuTest('an op without a CUDA kernel says so and runs nowhere else', (t) => {
   const cuda = new Set(native((addon) => addon.ops('cuda')));
   const missing = native((addon) => addon.ops('cpu')).filter((op) => !cuda.has(op));
-  t.deepEqual(missing, ['batch_norm', 'limit_gradient', 'nearest_prototypes', 'tsne']);
-  scope(() =>
-    t.throws(() => call('limit_gradient', [on('cuda', [1, 2])], { limit: 1 }), {
-      code: 'ERR_PROTEA_UNSUPPORTED',
-      message: '[limit_gradient] has no cuda kernel in this build',
-    }),
-  );
+  t.deepEqual(missing, ['batch_norm', 'nearest_prototypes', 'tsne']);
+  const rows = tensor([1, 2, 3, 4], [2, 2], 'f32', 'cuda');
+  t.throws(() => nearestPrototypes(rows), {
+    code: 'ERR_PROTEA_UNSUPPORTED',
+    message: '[nearest_prototypes] has no cuda kernel in this build',
+  });
+  rows.dispose();
 });

@@ -29,6 +29,8 @@ void add_elementwise(Cases& cases) {
       cases.push_back({"weighted_sum", {x, x, x}, {{"weights", {0.5, -2, 3}}}});
       cases.push_back({"mean_rows", {x}});
     }
+  for (double limit : {0.5, 1e6})
+    cases.push_back({"limit_gradient", {{{20001}}}, {{"limit", {limit}}}});
   cases.push_back({"weighted_sum", {{Shape{}}}, {{"weights", {-0.25}}}});
   cases.push_back({"dot", {{{70001}}, {{70001}}}});
   cases.push_back({"mean_rows", {{{3001, 33}}}});
