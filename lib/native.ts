@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,19 +6,31 @@ import { type ErrorCode, ProteaError } from './error.js';
 
 export type DType = 'f32' | 'f64' | 'i32' | 'u8';
 
+/** Where a tensor is and its ops run. */
+export type DeviceName = 'cpu' | 'cuda';
+
 /** What the addon tells of a tensor it made. */
 export interface Described {
   id: number;
   shape: number[];
   dtype: DType;
+  device: DeviceName;
 }
 
 export type Attribute = number | readonly number[];
 
-/** What the addon exports: the whole boundary between TypeScript and C++. Handle 0: not given. */
+/**
+ * What the addon exports: the whole boundary between TypeScript and C++. Handle 0: not given; a
+ * device not given: the CPU.
+ */
 export interface Native {
   call(op: string, inputs: readonly number[], attrs: Record<string, Attribute>): Described[];
-  make(shape: readonly number[], dtype: DType, data: NodeJS.TypedArray): Described;
+  make(
+    shape: readonly number[],
+    dtype: DType,
+    data: NodeJS.TypedArray,
+    device: DeviceName,
+  ): Described;
   read(tensor: number): Promise<ArrayBuffer>;
   reshape(tensor: number, shape: readonly number[]): Described;
   watch(tensor: number): void;
@@ -29,9 +41,10 @@ export interface Native {
   pauseTape(): void;
   resumeTape(): void;
   clearTape(): void;
-  memory(): MemoryReport;
-  resetPeak(): void;
-  setMemoryLimit(bytes: number): void;
+  memory(device?: DeviceName): MemoryReport;
+  resetPeak(device?: DeviceName): void;
+  setMemoryLimit(bytes: number, device?: DeviceName): void;
+  gpu(): GpuReport;
   setPoison(on: boolean): void;
   threads(): number;
   setThreads(count: number): void;
@@ -42,7 +55,8 @@ export interface Native {
     purpose: number,
     count: number,
   ): Float64Array;
-  ops(): string[];
+  /** The ops that have a kernel for the device. */
+  ops(device?: DeviceName): string[];
   /** How far the long kernel that runs now has come, in [0, 1]. */
   progress(): number;
   isa(): string;
@@ -91,6 +105,30 @@ export interface MemoryReport {
   scratchBytes: number;
 }
 
+/** What there is of a GPU, and whether this build runs on it. */
+export interface GpuReport {
+  /** This build has CUDA kernels. */
+  built: boolean;
+  /** A first kernel ran and gave the right result. */
+  ready: boolean;
+  /** The kernels run on the CPU, thread by thread: a build for tests. */
+  emulated: boolean;
+  /** Why it is not ready, or what runs. */
+  reason: string;
+  /** What to do about it; empty when ready. */
+  remedy: string;
+  name: string;
+  /** Compute capability, for example "9.0". */
+  capability: string;
+  /** Version of CUDA that the driver supports. */
+  driver: string;
+  /** Version of CUDA that this build was made with. */
+  runtime: string;
+  /** Bytes. */
+  memory: number;
+  processors: number;
+}
+
 /** The folder of package.json, from the sources as from dist/. */
 export function packageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
@@ -98,15 +136,24 @@ export function packageRoot(): string {
   return folder;
 }
 
-/** Where an addon may lie, best first. */
+/** When a file was written, in ms; 0 where there is none. */
+const writtenAt = (path: string) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+
+/**
+ * Where an addon may lie, best first: the path asked for, the build asked for (PROTEA_BACKEND: cpu,
+ * cuda or simt), or the newest build, and prebuilt ones.
+ */
 export function candidates(): string[] {
   const root = packageRoot();
   const asked = process.env['PROTEA_NATIVE_PATH'];
+  const backend = process.env['PROTEA_BACKEND'];
   const platform = `${process.platform}-${process.arch}`;
+  const built = (name: string) => join(root, 'build', name, 'Release', 'protea.node');
+  const newest = [built('cuda'), built('cpu')].sort((a, b) => writtenAt(b) - writtenAt(a));
   return [
     ...(asked ? [asked] : []),
-    join(root, 'build', 'cpu', 'Release', 'protea.node'),
-    join(root, 'prebuilds', platform, 'cpu', 'protea.node'),
+    ...(backend ? [built(backend)] : newest),
+    ...(backend ? [] : [join(root, 'prebuilds', platform, 'cpu', 'protea.node')]),
   ];
 }
 

@@ -31,10 +31,12 @@ const layers: Record<string, string[]> = {
 const nativeLayers: Record<string, string[]> = {
   core: [],
   kernels: ['core'],
-  ops: ['kernels', 'core'],
+  simt: [],
+  cuda: ['simt', 'kernels', 'core'],
+  ops: ['cuda', 'kernels', 'core'],
   image: ['kernels', 'core'],
   addon: ['image', 'ops', 'kernels', 'core'],
-  test: ['image', 'ops', 'kernels', 'core'],
+  test: ['image', 'ops', 'cuda', 'kernels', 'core'],
 };
 
 const layerOf = (path: string) => path.split('/')[0]!.replace(/\.[jt]s$/, '');
@@ -78,9 +80,12 @@ for (const name of sources(native, /\.(h|cpp|cu|cuh)$/)) {
         layer === 'ops' &&
         other === 'ops' &&
         target !== 'ops/list.h' &&
-        /ops\/[^/]+\.cpp$/.test(target);
+        /ops\/[^/]+\.(cpp|cu)$/.test(target);
       t.false(opIncludesOp, 'an op never includes another op');
     }
     if (layer !== 'addon') t.false(/napi\.h/.test(text), 'only addon/ knows Node');
+    const raw = /\basm\b|<<<|extern __shared__|#include <cuda/;
+    if (!/^(cuda\/gpu\.h|simt\/)/.test(name))
+      t.false(raw.test(text), 'only cuda/gpu.h has PTX, launches and CUDA headers');
   });
 }

@@ -3,7 +3,7 @@ import { availableParallelism, cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { addon, candidates, packageRoot } from '../native.js';
-import { add, scope, tensor } from '../tensor/index.js';
+import { add, type DeviceName, gpu, scope, tensor } from '../tensor/index.js';
 import { exitCode, type Output, run } from './output.js';
 
 interface Finding {
@@ -13,28 +13,58 @@ interface Finding {
 }
 
 /** Does the addon add? */
-async function arithmetic(): Promise<Finding> {
-  const sum = scope(() => add(tensor([1, 2], [2]), tensor([3, 4], [2])));
+async function arithmetic(device: DeviceName): Promise<Finding> {
+  const pair = (values: number[]) => tensor(values, [2], 'f32', device);
+  const sum = scope(() => add(pair([1, 2]), pair([3, 4])));
   const values = Array.from(await sum.read());
   sum.dispose();
   return {
     name: 'arithmetic',
-    value: `1 + 3 = ${values[0]}`,
+    value: `1 + 3 = ${values[0]} on ${device}`,
     ok: values[0] === 4 && values[1] === 6,
   };
 }
 
+/** The GPU, as far as it goes. None at all is no fault of the machine. */
+function graphics(): Finding[] {
+  const found = gpu();
+  const { built, ready, emulated, name, capability, driver, runtime, memory, processors } = found;
+  const state = ready ? `a first kernel ran: ${found.reason}` : found.reason;
+  const findings: Finding[] = [
+    { name: 'gpu', value: emulated ? `${state} (emulated)` : state, ok: true },
+  ];
+  if (!built) return findings;
+  const missing = addon()
+    .ops('cpu')
+    .filter((op) => !addon().ops('cuda').includes(op));
+  findings.push(
+    { name: 'cuda', value: `driver ${driver || 'none'}, build ${runtime}`, ok: true },
+    { name: 'cuda ops', value: String(addon().ops('cuda').length), ok: true },
+  );
+  if (missing.length) findings.push({ name: 'cpu only', value: missing.join(', '), ok: true });
+  if (name)
+    findings.push({
+      name: 'card',
+      value: `${name}, compute capability ${capability}, ${processors} processors, ${(memory / 2 ** 30).toFixed(1)} GiB`,
+      ok: true,
+    });
+  if (found.remedy) findings.push({ name: 'remedy', value: found.remedy, ok: true });
+  return findings;
+}
+
 async function backend(): Promise<Finding[]> {
   try {
-    const { threads, isa, ops, hasJpeg } = addon();
+    const { threads, isa, ops, hasJpeg, gpu } = addon();
     return [
-      { name: 'backend', value: 'cpu', ok: true },
+      { name: 'backend', value: gpu().built ? 'cpu, cuda' : 'cpu', ok: true },
       { name: 'addon', value: candidates().join(', '), ok: true },
       { name: 'instruction set', value: isa(), ok: true },
       { name: 'threads', value: String(threads()), ok: true },
       { name: 'ops', value: String(ops().length), ok: true },
       { name: 'jpeg', value: hasJpeg() ? 'libjpeg-turbo' : 'through sharp', ok: true },
-      await arithmetic(),
+      await arithmetic('cpu'),
+      ...graphics(),
+      ...(gpu().ready && ops('cuda').includes('weighted_sum') ? [await arithmetic('cuda')] : []),
     ];
   } catch (error) {
     return [{ name: 'addon', value: (error as Error).message, ok: false }];

@@ -1,5 +1,4 @@
 import { ProteaError } from '../error.js';
-import { addon } from '../native.js';
 
 /** How a command talks: JSON lines on stdout for machines, text on stderr for people. */
 export interface Output {
@@ -79,17 +78,4 @@ export async function run(json: boolean, body: (out: Output) => Promise<number>)
     if (known?.hint) out.say(`hint: ${known.hint}`);
     process.exitCode = exitCodeOf(error);
   }
-}
-
-/** @throws ERR_PROTEA_BACKEND_UNAVAILABLE when a device is asked for that this build lacks */
-export function chooseDevice(device: string): 'cpu' {
-  if (device === 'cpu' || device === 'auto') {
-    addon();
-    return 'cpu';
-  }
-  throw new ProteaError(
-    'ERR_PROTEA_BACKEND_UNAVAILABLE',
-    `The device "${device}" is not available in this build`,
-    { hint: 'Use --device cpu or auto; "protea doctor" shows what this machine and build can do.' },
-  );
 }

@@ -39,6 +39,7 @@ export class Progress {
     this.line(
       `${event.images} images, ${millions} M parameters, ${event.steps} steps${from}, in ${event.out}`,
     );
+    this.line(`computing on ${event.device.device}: ${event.device.reason}`);
     if (!process.stderr.isTTY || event.step >= event.steps) return;
     this.bar = new SingleBar({
       format: '{bar} {value}/{total}  {text}  eta {eta_formatted}',

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { ProteaError } from '../error.js';
 import { type EndEvent, loadConfig, type TrainEvent, Trainer } from '../train/index.js';
-import { chooseDevice, exitCode, type Output, run } from './output.js';
+import { exitCode, type Output, run } from './output.js';
 import { Progress } from './progress.js';
 
 /** Flags that stand for settings. */
@@ -32,6 +32,7 @@ export function overridesOf(flags: TrainFlags, given: readonly string[]): string
     ['optim.epochs', flags.epochs],
     ['seed', flags.seed],
     ['run.logEvery', flags.logEvery],
+    ['run.device', flags.device],
   ];
   const text = (value: string) => (/^(null|[\d.]+)$/.test(value) ? value : JSON.stringify(value));
   const fromFlags = named.flatMap(([key, value]) => (value ? [`${key}=${text(value)}`] : []));
@@ -68,7 +69,6 @@ function closing(end: EndEvent): string {
 }
 
 async function train(flags: TrainFlags, given: readonly string[], out: Output): Promise<number> {
-  chooseDevice(flags.device ?? 'auto');
   const config = await loadConfig({
     preset: flags.preset,
     file: flags.config,
@@ -109,7 +109,7 @@ export function addTrain(program: Command): void {
     .option('--steps <n>', 'steps')
     .option('--seed <s>', 'seed of every random choice')
     .option('--log-every <n>', 'steps between step events')
-    .option('--device <name>', 'auto, cpu or cuda', 'auto')
+    .option('--device <name>', 'auto, cpu or cuda (default: auto)')
     .option('--overwrite', 'start anew where another run is')
     .option('--json', 'JSON lines on stdout')
     .addHelpText(

@@ -1,3 +1,4 @@
+export * from './device.js';
 export * from './gradient.js';
 export * from './ops/index.js';
 export * from './scope.js';

@@ -1,5 +1,13 @@
 import { ProteaError } from '../error.js';
-import { type Attribute, type Described, type DType, native, nativeAsync } from '../native.js';
+import {
+  type Attribute,
+  type Described,
+  type DeviceName,
+  type DType,
+  native,
+  nativeAsync,
+} from '../native.js';
+import { currentDevice } from './device.js';
 
 export type { DType } from '../native.js';
 
@@ -16,11 +24,13 @@ export class Tensor {
   readonly id: number;
   readonly shape: readonly number[];
   readonly dtype: DType;
+  readonly device: DeviceName;
 
-  constructor({ id, shape, dtype }: Described) {
+  constructor({ id, shape, dtype, device }: Described) {
     this.id = id;
     this.shape = shape;
     this.dtype = dtype;
+    this.device = device;
   }
 
   /** The number of elements. */
@@ -56,16 +66,20 @@ export class Tensor {
   }
 }
 
-/** Makes a tensor from values, which are copied. Plain arrays become f32 unless `dtype` is given. */
+/**
+ * Makes a tensor from values, which are copied. Plain arrays become f32 unless `dtype` is given.
+ * @throws ERR_PROTEA_SHAPE when values and shape do not fit; ERR_PROTEA_DTYPE for f64 on cuda
+ */
 export function tensor(
   values: Values | readonly number[],
   shape: readonly number[],
   dtype?: DType,
+  device: DeviceName = currentDevice(),
 ): Tensor {
   const type = dtype ?? dtypeOf(values);
   const data =
     values instanceof arrays[type] ? values : new arrays[type](values as readonly number[]);
-  return new Tensor(native((addon) => addon.make(shape, type, data)));
+  return new Tensor(native((addon) => addon.make(shape, type, data, device)));
 }
 
 function dtypeOf(values: Values | readonly number[]): DType {
@@ -76,14 +90,19 @@ function dtypeOf(values: Values | readonly number[]): DType {
 }
 
 /** A tensor of zeros. */
-export function zeros(shape: readonly number[], dtype: DType = 'f32'): Tensor {
-  return full(shape, 0, dtype);
+export function zeros(shape: readonly number[], dtype: DType = 'f32', device?: DeviceName): Tensor {
+  return full(shape, 0, dtype, device);
 }
 
 /** A tensor of one value. */
-export function full(shape: readonly number[], value: number, dtype: DType = 'f32'): Tensor {
+export function full(
+  shape: readonly number[],
+  value: number,
+  dtype: DType = 'f32',
+  device?: DeviceName,
+): Tensor {
   const size = shape.reduce((product, dim) => product * dim, 1);
-  return tensor(new arrays[dtype](size).fill(value), shape, dtype);
+  return tensor(new arrays[dtype](size).fill(value), shape, dtype, device);
 }
 
 /**

@@ -206,6 +206,9 @@ export const configSchema = z.strictObject({
       ),
   }),
   run: z.strictObject({
+    device: z
+      .enum(['auto', 'cpu', 'cuda'])
+      .describe('Where the run computes; auto: the GPU if there is one, else the CPU.'),
     logEvery: count.describe('Steps between step events.'),
     diagnoseEvery: count.describe('Steps between counts of unique prototypes.'),
     checkpointEvery: count.describe('Steps between checkpoints.'),

@@ -1,5 +1,6 @@
 import type { MlcdReport, UniqueReport } from '../diagnose/index.js';
 import type { KnnReport } from '../eval/index.js';
+import type { ChosenDevice } from '../tensor/index.js';
 
 /** Losses and gradient norm are means, and the largest, since the step event before. */
 export interface StepEvent {
@@ -58,6 +59,8 @@ export interface StartEvent {
   step: number;
   steps: number;
   parameters: number;
+  /** Where it computes, and why there. */
+  device: ChosenDevice;
 }
 
 export interface EndEvent {

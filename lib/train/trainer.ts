@@ -3,7 +3,7 @@ import { uniformCollapse, verdict } from '../diagnose/index.js';
 import { ProteaError } from '../error.js';
 import { type KnnReport, knnOf, knnSplit, spreadRows } from '../eval/index.js';
 import { recipes } from '../ssl/index.js';
-import type { Tensor } from '../tensor/index.js';
+import { type ChosenDevice, chooseDevice, type Tensor, useDevice } from '../tensor/index.js';
 import { checkConfig } from './check-config.js';
 import { type Checkpoint, newestCheckpoint, writeCheckpoint } from './checkpoint.js';
 import { Clock } from './clock.js';
@@ -51,6 +51,7 @@ export class Trainer {
     private readonly training: TrainingStep,
     checkpoint: Checkpoint | undefined,
     private readonly warnings: string[],
+    private readonly device: ChosenDevice,
   ) {
     this.done = checkpoint?.meta.step ?? 0;
     this.nonFinite = checkpoint?.meta.nonFinite ?? 0;
@@ -58,8 +59,9 @@ export class Trainer {
   }
 
   /**
-   * Opens the data and the run's folder and restores its newest checkpoint, if any.
-   * @throws ERR_PROTEA_CONFIG, ERR_PROTEA_DATA, ERR_PROTEA_RUN_LOCKED
+   * Opens the data and the run's folder and restores its newest checkpoint, if any. From here on new
+   * tensors of this process go to the run's device.
+   * @throws ERR_PROTEA_CONFIG, ERR_PROTEA_DATA, ERR_PROTEA_RUN_LOCKED, ERR_PROTEA_BACKEND_UNAVAILABLE
    */
   static async open(
     config: TrainConfig,
@@ -67,6 +69,8 @@ export class Trainer {
     options: OpenRunOptions = {},
   ): Promise<Trainer> {
     checkConfig(config);
+    const device = chooseDevice(config.run.device);
+    useDevice(device.device);
     const { data } = config;
     const dataset = await openData(data.source, { labels: data.labels ?? undefined });
     const warnings = [...dataset.warnings];
@@ -90,6 +94,7 @@ export class Trainer {
         training,
         checkpoint,
         warnings,
+        device,
       );
     } catch (error) {
       await folder.close();
@@ -169,6 +174,7 @@ export class Trainer {
       step: this.done,
       steps: this.steps,
       parameters: parameters.reduce((sum, p) => sum + p.size, 0),
+      device: this.device,
     };
   }
 

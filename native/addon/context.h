@@ -51,6 +51,7 @@ Napi::Error to_js(Napi::Env env, std::exception_ptr error);
 Shape shape_from(const Napi::Value& value);
 std::vector<double> numbers_from(const Napi::Value& value);
 Dtype dtype_from(const Napi::Value& value);
+Device device_from(const Napi::Value& value);
 Napi::Object describe(Context& context, Napi::Env env, Tensor tensor);
 
 // The parts of the boundary, one file each.

@@ -90,7 +90,16 @@ Dtype dtype_from(const Napi::Value& value) {
   throw Error(Code::Dtype, "dtype must be f32, f64, i32 or u8, got " + name);
 }
 
-// {id, shape, dtype}: all that TypeScript keeps of a tensor.
+// Not given: the CPU.
+Device device_from(const Napi::Value& value) {
+  if (value.IsUndefined()) return Device::Cpu;
+  std::string name = value.As<Napi::String>();
+  for (Device device : {Device::Cpu, Device::Cuda})
+    if (name == protea::name_of(device)) return device;
+  throw Error(Code::Device, "device must be cpu or cuda, got " + name);
+}
+
+// {id, shape, dtype, device}: all that TypeScript keeps of a tensor.
 Napi::Object describe(Context& context, Napi::Env env, Tensor tensor) {
   auto shape = Napi::Array::New(env, tensor.shape.rank());
   for (int i = 0; i < tensor.shape.rank(); i++)
@@ -98,6 +107,7 @@ Napi::Object describe(Context& context, Napi::Env env, Tensor tensor) {
   auto result = Napi::Object::New(env);
   result.Set("shape", shape);
   result.Set("dtype", protea::name_of(tensor.dtype));
+  result.Set("device", protea::name_of(tensor.device));
   result.Set("id", context.handles.add(std::move(tensor)));
   return result;
 }

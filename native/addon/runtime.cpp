@@ -26,26 +26,49 @@ Napi::Value clear_tape(Context& context, Info info) {
   return info.Env().Undefined();
 }
 
+// memory(device)
 Napi::Value memory(Context& context, Info info) {
-  const MemoryUse& use = context.runtime.arena().use();
+  Device device = device_from(info[0]);
+  const MemoryUse& use = context.runtime.arena(device).use();
+  size_t scratch =
+      device == Device::Cpu ? scratch_in_use() : context.runtime.accelerator().working_bytes();
   auto result = Napi::Object::New(info.Env());
   result.Set("tensors", static_cast<double>(context.handles.size()));
   result.Set("bytes", static_cast<double>(use.live));
   result.Set("cachedBytes", static_cast<double>(use.cached));
   result.Set("peakBytes", static_cast<double>(use.peak));
-  result.Set("scratchBytes", static_cast<double>(scratch_in_use()));
+  result.Set("scratchBytes", static_cast<double>(scratch));
   return result;
 }
 
 Napi::Value reset_peak(Context& context, Info info) {
-  context.runtime.arena().reset_peak();
+  context.runtime.arena(device_from(info[0])).reset_peak();
   return info.Env().Undefined();
 }
 
-// setMemoryLimit(bytes); 0 removes the limit.
+// setMemoryLimit(bytes, device); 0 removes the limit.
 Napi::Value set_memory_limit(Context& context, Info info) {
-  context.runtime.arena().set_limit(static_cast<size_t>(info[0].As<Napi::Number>().Int64Value()));
+  auto bytes = static_cast<size_t>(info[0].As<Napi::Number>().Int64Value());
+  context.runtime.arena(device_from(info[1])).set_limit(bytes);
   return info.Env().Undefined();
+}
+
+// gpu() -> what there is of a GPU and whether this build runs on it
+Napi::Value gpu(Context&, Info info) {
+  AcceleratorReport report = inspect_accelerator();
+  auto result = Napi::Object::New(info.Env());
+  result.Set("built", report.built);
+  result.Set("ready", report.ready);
+  result.Set("emulated", report.emulated);
+  result.Set("reason", report.reason);
+  result.Set("remedy", report.remedy);
+  result.Set("name", report.name);
+  result.Set("capability", report.capability);
+  result.Set("driver", report.driver);
+  result.Set("runtime", report.runtime);
+  result.Set("memory", static_cast<double>(report.memory));
+  result.Set("processors", report.processors);
+  return result;
 }
 
 Napi::Value set_poison(Context& context, Info info) {
@@ -71,11 +94,13 @@ Napi::Value uniforms(Context&, Info info) {
   return result;
 }
 
-// ops() -> the names of all ops, in the order of ops/list.h
+// ops(device) -> the names of the ops with a kernel for it, in the order of ops/list.h
 Napi::Value ops(Context&, Info info) {
+  Device device = device_from(info[0]);
   auto result = Napi::Array::New(info.Env());
   uint32_t i = 0;
-  for (const Op& op : all_ops()) result.Set(i++, op.name);
+  for (const Op& op : all_ops())
+    if (device == Device::Cpu || op.cuda) result.Set(i++, op.name);
   return result;
 }
 
@@ -103,6 +128,7 @@ void add_runtime_methods(Napi::Object exports, const std::shared_ptr<Context>& c
   add_method(exports, context, "ops", ops);
   add_method(exports, context, "progress", progress_now);
   add_method(exports, context, "isa", isa);
+  add_method(exports, context, "gpu", gpu);
 }
 
 }  // namespace protea::addon

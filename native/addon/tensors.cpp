@@ -32,17 +32,18 @@ Napi::Value call(Context& context, Info info) {
   return result;
 }
 
-// make(shape, dtype, bytes): bytes is a typed array of the dtype; its contents are copied.
+// make(shape, dtype, bytes, device): bytes is a typed array of the dtype; its contents are copied.
 Napi::Value make(Context& context, Info info) {
-  Tensor tensor = context.runtime.make(shape_from(info[0]), dtype_from(info[1]));
+  Device device = device_from(info[3]);
+  Dtype dtype = dtype_from(info[1]);
+  check(device == Device::Cpu || dtype != Dtype::F64, Code::Dtype,
+        "[tensor] f64 is computed on the cpu only; use f32 on cuda");
+  Tensor tensor = context.runtime.make(shape_from(info[0]), dtype, device);
   auto data = info[2].As<Napi::TypedArray>();
-  size_t bytes = static_cast<size_t>(tensor.shape.elements()) * size_of(tensor.dtype);
-  check(data.ByteLength() == bytes, Code::Shape, "[tensor] shape ", tensor.shape, " of ",
-        protea::name_of(tensor.dtype), " needs ", bytes, " bytes, got ", data.ByteLength());
-  auto* begin = static_cast<const char*>(data.ArrayBuffer().Data()) + data.ByteOffset();
-  auto copy = std::make_shared<std::vector<char>>(begin, begin + bytes);
-  context.runtime.queue().push(
-      [copy, to = tensor.storage->data] { std::memcpy(to, copy->data(), copy->size()); });
+  check(data.ByteLength() == tensor.bytes(), Code::Shape, "[tensor] shape ", tensor.shape, " of ",
+        protea::name_of(tensor.dtype), " needs ", tensor.bytes(), " bytes, got ",
+        data.ByteLength());
+  context.runtime.write(tensor, static_cast<char*>(data.ArrayBuffer().Data()) + data.ByteOffset());
   return describe(context, info.Env(), std::move(tensor));
 }
 
@@ -50,11 +51,9 @@ Napi::Value make(Context& context, Info info) {
 Napi::Value read(Context& context, Info info) {
   Tensor tensor = context.handles.at(info[0].As<Napi::Number>());
   check(bool(tensor), Code::Disposed, "[read] no tensor given");
-  size_t bytes = static_cast<size_t>(tensor.shape.elements()) * size_of(tensor.dtype);
-  auto buffer = std::make_shared<std::vector<char>>(bytes);
+  auto buffer = std::make_shared<std::vector<char>>(tensor.bytes());
   auto [promise, finish] = context.completions.begin(info.Env());
-  context.runtime.queue().push(
-      [buffer, from = tensor.storage->data] { std::memcpy(buffer->data(), from, buffer->size()); });
+  context.runtime.read(tensor, buffer->data());
   context.runtime.queue().report([buffer, finish = finish](std::exception_ptr error) {
     finish([buffer, error](Napi::Env env, Napi::Promise::Deferred& deferred) {
       if (error) return deferred.Reject(to_js(env, error).Value());

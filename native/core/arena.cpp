@@ -22,10 +22,13 @@ void* take(size_t bytes) {
 
 }  // namespace
 
+Blocks system_blocks() { return {take, std::free}; }
+
 Arena::~Arena() { trim(); }
 
 // Eight steps per power of two: at most an eighth is wasted and blocks are found again.
-size_t Arena::round_up(size_t bytes) {
+size_t Arena::round_up(size_t bytes) const {
+  if (exact_) return bytes ? bytes : 1;
   size_t step = alignment;
   if (bytes > 8 * alignment) step = std::bit_floor(bytes - 1) / 8;
   if (bytes >= 2 * huge_page && step < huge_page) step = huge_page;
@@ -42,7 +45,7 @@ void* Arena::allocate(size_t bytes) {
     found->second.pop_back();
     use_.cached -= size;
   } else if (!limit_ || use_.live + use_.cached + size <= limit_) {
-    block = take(size);
+    block = source_.take(size);
   }
   check(block, Code::OutOfMemory, "out of memory: ", bytes, " bytes asked, ", use_.live,
         " in use, ", use_.cached, " cached", limit_ ? ", limit " : "",
@@ -56,6 +59,11 @@ void* Arena::allocate(size_t bytes) {
 void Arena::release(void* block, size_t bytes) noexcept {
   size_t size = round_up(bytes);
   use_.live -= size;
+  if (exact_) {
+    use_.tensors--;
+    source_.give(block);
+    return;
+  }
   use_.cached += size;
   use_.tensors--;
   free_[size].push_back(block);
@@ -63,7 +71,7 @@ void Arena::release(void* block, size_t bytes) noexcept {
 
 void Arena::trim() noexcept {
   for (auto& [size, blocks] : free_) {
-    for (void* block : blocks) std::free(block);
+    for (void* block : blocks) source_.give(block);
     use_.cached -= size * blocks.size();
   }
   free_.clear();

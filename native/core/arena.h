@@ -14,12 +14,19 @@ struct MemoryUse {
   size_t tensors = 0;  // live storages
 };
 
+// Where an arena gets its blocks from; `take` returns null when there is no memory.
+struct Blocks {
+  void* (*take)(size_t bytes);
+  void (*give)(void* block);
+};
+Blocks system_blocks();
+
 // A caching allocator for one device. Shapes repeat from step to step, so a freed block is kept and
 // given out again. Used from the owning thread only; a block may be given out while queued work
 // still reads it, because the queue runs in order and the new owner's work comes later.
 class Arena {
  public:
-  Arena() = default;
+  explicit Arena(Blocks source = system_blocks()) : source_(source) {}
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
   ~Arena();
@@ -34,15 +41,21 @@ class Arena {
   // 0: no limit. A limit counts live and cached bytes.
   void set_limit(size_t bytes) { limit_ = bytes; }
 
+  // For tests: every block has the size asked for and none is kept, so that a checker of memory
+  // sees both its ends and its end of life. Only while no queued work outlives its tensors.
+  void set_exact(bool on) { exact_ = on; }
+
   const MemoryUse& use() const { return use_; }
   void reset_peak() { use_.peak = use_.live; }
 
  private:
-  static size_t round_up(size_t bytes);
+  size_t round_up(size_t bytes) const;
 
+  Blocks source_;
   std::map<size_t, std::vector<void*>> free_;
   MemoryUse use_;
   size_t limit_ = 0;
+  bool exact_ = false;
 };
 
 }  // namespace protea

@@ -21,6 +21,8 @@ struct Gradient {
   }
 };
 
+class Accelerator;
+
 // One execution of an op. Forward reads `in` and writes `out`; backward reads `in`, `out` and
 // `dout` (one per visible output, not given when no gradient reached it) and writes each `din` that
 // is given. Arrays that backward said it does not read have no data.
@@ -30,6 +32,7 @@ struct Run {
   std::span<const Array> dout;
   std::span<const Gradient> din;
   const Attrs& attrs;
+  Accelerator* accelerator = nullptr;  // where a CUDA kernel is launched
 };
 
 struct Kernel {
@@ -58,11 +61,12 @@ struct Op {
   const char* name;
   Outputs (*infer)(std::span<const Tensor> in, const Attrs& attrs);  // the only place that checks
   const Kernel* cpu;
-  const Kernel* cuda;  // null in a CPU-only build
+  const Kernel* cuda;  // null in a CPU-only build, and for an op that has none yet
 
   const Kernel& kernel(Device device) const {
     const Kernel* found = device == Device::Cuda ? cuda : cpu;
-    check(found, Code::Unsupported, "[", name, "] no kernel for this device in this build");
+    check(found, Code::Unsupported, "[", name, "] has no ", name_of(device),
+          " kernel in this build");
     return *found;
   }
 };

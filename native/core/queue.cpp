@@ -18,9 +18,9 @@ void Queue::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Queue::push(Work work) { put({std::move(work), nullptr}); }
+void Queue::push(Work work) { put({std::move(work), nullptr, false}); }
 
-void Queue::report(Report report) { put({nullptr, std::move(report)}); }
+void Queue::report(Report report) { put({nullptr, std::move(report), false}); }
 
 void Queue::put(Task task) {
   {
@@ -29,6 +29,12 @@ void Queue::put(Task task) {
     tasks_.push_back(std::move(task));
   }
   wake_.notify_one();
+}
+
+void Queue::drain() {
+  std::promise<void> done;
+  put({[&] { done.set_value(); }, nullptr, true});
+  done.get_future().get();
 }
 
 void Queue::wait() {
@@ -63,7 +69,7 @@ void Queue::run(Task& task) {
     task.report(error);
     return;
   }
-  if (failure_) return;
+  if (failure_ && !task.always) return;
   try {
     task.work();
   } catch (...) {

@@ -20,6 +20,9 @@ class Queue {
 
   void stop();
 
+  // Blocks until everything queued so far has run or was skipped; errors stay for the next report.
+  void drain();
+
   void push(Work work);
 
   // Runs after all earlier work and receives its first error, or null.
@@ -32,6 +35,7 @@ class Queue {
   struct Task {
     Work work;
     Report report;
+    bool always = false;  // runs even after a failure
   };
 
   void put(Task task);

@@ -1,6 +1,7 @@
 #include "runtime.h"
 
 #include <cstring>
+#include <string>
 
 #include "parallel.h"
 
@@ -26,34 +27,121 @@ void check_mutation(const Op& op, std::span<const Tensor> in, const Outputs& out
           " is still needed by a recorded op: call it after backward");
 }
 
+// All inputs of an op must be on one device.
+Device device_of(const Op& op, std::span<const Tensor> in) {
+  const Tensor* first = nullptr;
+  for (const Tensor& tensor : in) {
+    if (!tensor) continue;
+    if (!first) first = &tensor;
+    check(tensor.device == first->device, Code::Device, "[", op.name, "] inputs are on ",
+          name_of(first->device), " and on ", name_of(tensor.device),
+          "; they must be on one device");
+    check(tensor.device == Device::Cpu || tensor.dtype != Dtype::F64, Code::Dtype, "[", op.name,
+          "] f64 is computed on the cpu only");
+  }
+  return first ? first->device : Device::Cpu;
+}
+
 }  // namespace
 
-Runtime::~Runtime() { tape_.clear(); }
+Runtime::~Runtime() {
+  tape_.clear();
+  queue_.stop();
+}
 
-Tensor Runtime::make(const Shape& shape, Dtype dtype) {
+Accelerator& Runtime::accelerator() {
+  if (!accelerator_) {
+    accelerator_ = open_accelerator();
+    device_arena_ = std::make_unique<Arena>(accelerator_->blocks());
+  }
+  return *accelerator_;
+}
+
+Accelerator* Runtime::accelerator_for(Device device) {
+  return device == Device::Cuda ? &accelerator() : nullptr;
+}
+
+Arena& Runtime::arena(Device device) {
+  if (device == Device::Cpu) return arena_;
+  accelerator();
+  return *device_arena_;
+}
+
+// When memory is short, the blocks kept for reuse are given back once, after the work that may
+// still use them.
+std::shared_ptr<Storage> Runtime::storage(size_t bytes, Device device, const char* asking) {
+  Arena& from = arena(device);
+  try {
+    return std::make_shared<Storage>(from, bytes);
+  } catch (const Error& error) {
+    if (error.code != Code::OutOfMemory) throw;
+  }
+  queue_.drain();
+  if (accelerator_) accelerator_->finish();
+  from.trim();
+  try {
+    return std::make_shared<Storage>(from, bytes);
+  } catch (const Error& error) {
+    throw Error(error.code,
+                std::string("[") + asking + "] " + name_of(device) + " " + error.what());
+  }
+}
+
+Tensor Runtime::make(const Shape& shape, Dtype dtype, Device device, const char* asking) {
   for (int64_t d : shape.dims())
     check(d >= 0, Code::Shape, "dimensions must not be negative, got ", shape);
   size_t bytes = static_cast<size_t>(shape.elements()) * size_of(dtype);
-  Tensor tensor{shape, dtype, Device::Cpu, next_id_++, std::make_shared<Storage>(arena_, bytes)};
+  Tensor tensor{shape, dtype, device, next_id_++, storage(bytes, device, asking)};
   if (poison_)
-    queue_.push([data = tensor.storage->data, bytes] { std::memset(data, 0xff, bytes); });
+    queue_.push([data = tensor.storage->data, bytes, on = accelerator_for(device)] {
+      if (on)
+        on->fill(data, 0xff, bytes);
+      else
+        std::memset(data, 0xff, bytes);
+    });
   return tensor;
+}
+
+void Runtime::write(const Tensor& tensor, const void* from) {
+  size_t bytes = tensor.bytes();
+  if (Accelerator* on = accelerator_for(tensor.device)) {
+    queue_.push([on, to = tensor.storage->data, bytes, staged = on->stage(from, bytes)] {
+      on->upload(to, staged, bytes);
+    });
+    return;
+  }
+  auto* begin = static_cast<const char*>(from);
+  auto copy = std::make_shared<std::vector<char>>(begin, begin + bytes);
+  queue_.push([copy, to = tensor.storage->data] { std::memcpy(to, copy->data(), copy->size()); });
+}
+
+void Runtime::read(const Tensor& tensor, void* to) {
+  queue_.push([from = tensor.storage->data, to, bytes = tensor.bytes(),
+               on = accelerator_for(tensor.device)] {
+    if (on)
+      on->download(to, from, bytes);
+    else
+      std::memcpy(to, from, bytes);
+  });
 }
 
 std::vector<Tensor> Runtime::call(const Op& op, std::vector<Tensor> in, Attrs attrs) {
   Outputs outputs = op.infer(in, attrs);
   check_mutation(op, in, outputs);
-  const Kernel& kernel = op.kernel(Device::Cpu);
+  Device device = device_of(op, in);
+  const Kernel& kernel = op.kernel(device);
   bool recorded = outputs.mutates.empty() && tape_.wants(in);
   check(!recorded || kernel.backward, Code::Unsupported, "[", op.name,
         "] has no gradient; call it inside unrecorded(...)");
 
   std::vector<Tensor> out;
-  for (const Spec& spec : outputs.specs) out.push_back(make(spec.shape, spec.dtype));
+  for (const Spec& spec : outputs.specs)
+    out.push_back(make(spec.shape, spec.dtype, device, op.name));
   if (recorded) tape_.record(&op, in, out, outputs, attrs);
 
-  queue_.push([&kernel, in = arrays(in), out = arrays(out), attrs = std::move(attrs)] {
-    kernel.forward({in, out, {}, {}, attrs});
+  queue_.push([&kernel, in = arrays(in), out = arrays(out), attrs = std::move(attrs),
+               on = accelerator_for(device)] {
+    kernel.forward({in, out, {}, {}, attrs, on});
   });
   out.resize(outputs.visible);
   return out;
@@ -77,12 +165,10 @@ std::vector<Tensor> Runtime::backward(const Tensor& loss, std::span<const Tensor
         loss.shape);
   check(is_floating(loss.dtype), Code::Dtype, "[backward] loss must be f32 or f64");
   Gradients gradients;
-  Tensor one = make(loss.shape, loss.dtype);
-  queue_.push([array = one.array()] {
-    if (array.dtype == Dtype::F64)
-      *array.as<double>() = 1;
-    else
-      *array.as<float>() = 1;
+  Tensor one = make(loss.shape, loss.dtype, loss.device);
+  with_floating(loss.dtype, [&]<class T>() {
+    T value = 1;
+    write(one, &value);
   });
   gradients.emplace(loss.id, one);
 
@@ -111,6 +197,7 @@ void Runtime::back(const Node& node, Gradients& gradients) {
   }
   if (!reached) return;
 
+  Device device = node.out[0].tensor.device;
   std::vector<Gradient> din(node.in.size());
   std::vector<std::pair<Tensor, Tensor>> repeated;  // one tensor given twice to one op
   std::unordered_set<uint64_t> seen;
@@ -118,18 +205,19 @@ void Runtime::back(const Node& node, Gradients& gradients) {
     const Tensor& x = node.in[i].tensor;
     if (!x || !tape_.tracks(x) || !is_floating(x.dtype)) continue;
     auto [slot, fresh] = gradients.try_emplace(x.id);
-    if (fresh) slot->second = make(x.shape, x.dtype);
+    if (fresh) slot->second = make(x.shape, x.dtype, device, node.op->name);
     if (seen.insert(x.id).second) {
       din[i] = {slot->second.array(), !fresh};
     } else {
-      Tensor extra = make(x.shape, x.dtype);
+      Tensor extra = make(x.shape, x.dtype, device, node.op->name);
       din[i] = {extra.array(), false};
       repeated.emplace_back(slot->second, extra);
     }
   }
-  queue_.push([kernel = &node.op->kernel(Device::Cpu), in = arrays(node.in), out = arrays(node.out),
-               dout = arrays(douts), din = std::move(din), attrs = node.attrs] {
-    kernel->backward({in, out, dout, din, attrs});
+  queue_.push([kernel = &node.op->kernel(device), in = arrays(node.in), out = arrays(node.out),
+               dout = arrays(douts), din = std::move(din), attrs = node.attrs,
+               on = accelerator_for(device)] {
+    kernel->backward({in, out, dout, din, attrs, on});
   });
   for (auto& [sum, term] : repeated) add_into(sum, term);
 }
@@ -147,7 +235,8 @@ void Runtime::back_reshape(const Node& node, Gradients& gradients) {
 }
 
 void Runtime::add_into(const Tensor& sum, const Tensor& term) {
-  queue_.push([sum = sum.array(), term = term.array()] {
+  queue_.push([sum = sum.array(), term = term.array(), on = accelerator_for(sum.device)] {
+    if (on) return on->add(sum, term);
     with_floating(sum.dtype, [&]<class T>() {
       T* a = sum.as<T>();
       const T* b = term.as<T>();

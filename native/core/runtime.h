@@ -1,19 +1,27 @@
 #pragma once
 #include <vector>
 
+#include "accelerator.h"
 #include "arena.h"
 #include "queue.h"
 #include "tape.h"
 
 namespace protea {
 
-// Runs ops on the CPU: checks and allocates at once, on the caller's thread, and queues the work.
-// Knows no op and no Node. All methods belong to one thread.
+// Runs ops on the device their inputs are on: checks and allocates at once, on the caller's thread,
+// and queues the work. Knows no op and no Node. All methods belong to one thread.
 class Runtime {
  public:
   ~Runtime();
 
-  Tensor make(const Shape& shape, Dtype dtype);
+  // `asking`: the op that an out-of-memory error names.
+  Tensor make(const Shape& shape, Dtype dtype, Device device = Device::Cpu,
+              const char* asking = "tensor");
+
+  // Queues a copy of the caller's bytes into `tensor`.
+  void write(const Tensor& tensor, const void* bytes);
+  // Queues a copy of the tensor's bytes to `to`, which must live until the queue's next report.
+  void read(const Tensor& tensor, void* to);
 
   // Throws on bad arguments; errors of the work itself arrive at the next report of the queue.
   std::vector<Tensor> call(const Op& op, std::vector<Tensor> in, Attrs attrs);
@@ -28,19 +36,27 @@ class Runtime {
   // Fills newly made tensors with NaN, so that a kernel which reads before it writes is noticed.
   void set_poison(bool on) { poison_ = on; }
 
-  Arena& arena() { return arena_; }
+  // Opens the GPU at first use; throws Code::Device when there is none.
+  Accelerator& accelerator();
+  bool has_accelerator() const { return accelerator_ != nullptr; }
+
+  Arena& arena(Device device = Device::Cpu);
   Queue& queue() { return queue_; }
   Tape& tape() { return tape_; }
 
  private:
   using Gradients = std::unordered_map<uint64_t, Tensor>;
 
+  std::shared_ptr<Storage> storage(size_t bytes, Device device, const char* asking);
+  Accelerator* accelerator_for(Device device);
   void back(const Node& node, Gradients& gradients);
   void back_reshape(const Node& node, Gradients& gradients);
   void add_into(const Tensor& sum, const Tensor& term);
 
   // The order is the order of destruction reversed: the queue ends before the memory it uses.
+  std::unique_ptr<Accelerator> accelerator_;
   Arena arena_;
+  std::unique_ptr<Arena> device_arena_;
   Queue queue_;
   Tape tape_;
   uint64_t next_id_ = 1;

@@ -10,6 +10,8 @@ namespace protea {
 
 enum class Device : uint8_t { Cpu, Cuda };
 
+constexpr const char* name_of(Device device) { return device == Device::Cuda ? "cuda" : "cpu"; }
+
 // A block of an arena. `recorded` counts the tape nodes whose backward will still read it: a value
 // in use there must not be changed in place.
 struct Storage {
@@ -51,6 +53,7 @@ struct Tensor {
   explicit operator bool() const { return id != 0; }
   int rank() const { return shape.rank(); }
   int64_t dim(int i) const { return shape.dim(i); }
+  size_t bytes() const { return static_cast<size_t>(shape.elements()) * size_of(dtype); }
   Array array() const { return {storage ? storage->data : nullptr, shape, dtype, id != 0}; }
 };
 

@@ -66,12 +66,14 @@ Outputs prototype_cross_entropy_infer(std::span<const Tensor> in, const Attrs& a
   check_views(in, attrs);
   PrototypeBlocks blocks(K);
   int64_t rows = S + in[z_teacher].dim(0);
-  bool kept = keeps(rows, K);
+  // The CUDA kernel keeps neither tops nor exponentials.
+  bool on_cpu = in[z_student].device == Device::Cpu;
+  bool kept = on_cpu && keeps(rows, K);
   Shape tiles = kept ? Shape{K, rows} : Shape{0};
   Outputs outputs{{{Shape{}, dtype},
                    {Shape{rows}, dtype},
                    {Shape{rows, in[z_student].dim(1)}, dtype},
-                   {Shape{blocks.count, rows}, dtype},
+                   {on_cpu ? Shape{blocks.count, rows} : Shape{0}, dtype},
                    {tiles, dtype}}};
   outputs.reads_in = kept ? 1 << z_student | 1 << row_weight : 0b1111111;
   outputs.reads_out = 0b11110;

@@ -95,7 +95,14 @@ const vits16: TrainConfig = {
     freezeLastLayer: 0.01,
     freeze: 'gradient',
   },
-  run: { logEvery: 10, diagnoseEvery: 500, checkpointEvery: 500, keep: 2, epsilon: 0.025 },
+  run: {
+    device: 'auto',
+    logEvery: 10,
+    diagnoseEvery: 500,
+    checkpointEvery: 500,
+    keep: 2,
+    epsilon: 0.025,
+  },
   eval: { k: 20, maxImages: 20000 },
 };
 

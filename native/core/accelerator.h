@@ -1,0 +1,48 @@
+#pragma once
+#include <memory>
+#include <string>
+
+#include "arena.h"
+#include "tensor.h"
+
+namespace protea {
+
+// What the runtime asks of a GPU. The CUDA build defines it in native/cuda; a CPU-only build has
+// none, and open_accelerator() says so.
+class Accelerator {
+ public:
+  virtual ~Accelerator() = default;
+
+  // Called by the owning thread, while queued work runs.
+  virtual Blocks blocks() const = 0;
+  // A copy of the caller's bytes that `upload` may read later; nothing waits for the device.
+  virtual std::shared_ptr<void> stage(const void* data, size_t bytes) = 0;
+
+  // Called by the queue's thread, in order with kernels. Only download and finish wait.
+  virtual void upload(void* to, const std::shared_ptr<void>& staged, size_t bytes) = 0;
+  virtual void download(void* to, const void* from, size_t bytes) = 0;
+  virtual void fill(void* to, unsigned char value, size_t bytes) = 0;
+  virtual void add(const Array& sum, const Array& term) = 0;  // sum += term, f32
+  virtual void finish() = 0;
+
+  virtual size_t working_bytes() const = 0;  // kernels' working memory and staging
+};
+
+// The GPU, ready to run kernels. Throws Code::Device with the reason and the remedy.
+std::unique_ptr<Accelerator> open_accelerator();
+
+// What is found, step by step; nothing is kept open.
+struct AcceleratorReport {
+  bool built = false;  // this build has CUDA kernels
+  bool ready = false;  // a kernel ran and gave the right result
+  bool emulated = false;
+  std::string reason;  // why not ready, or what runs
+  std::string remedy;  // empty when ready
+  std::string name, capability;
+  std::string driver, runtime;  // versions of CUDA: what the driver supports, what this build needs
+  size_t memory = 0;
+  int processors = 0;
+};
+AcceleratorReport inspect_accelerator();
+
+}  // namespace protea

@@ -1,0 +1,35 @@
+# How *.cu files become objects: nvcc for every architecture, or the C++ compiler for the emulation.
+
+if(PROTEA_CUDA STREQUAL "simt")
+  file(GLOB PROTEA_SIMT CONFIGURE_DEPENDS native/simt/*.cpp)
+  target_sources(protea-core PRIVATE ${PROTEA_SIMT})
+  function(add_gpu_sources name)
+    file(GLOB sources CONFIGURE_DEPENDS ${ARGN})
+    set_source_files_properties(${sources} PROPERTIES LANGUAGE CXX)
+    add_library(${name} OBJECT ${sources})
+    target_compile_options(${name} PRIVATE -x c++ -Wno-unknown-pragmas ${PROTEA_SIMT_KERNEL_OPTIONS})
+  endfunction()
+else()
+  # sm_80 to sm_90 as machine code, and PTX that the driver compiles for newer cards.
+  set(CMAKE_CUDA_ARCHITECTURES "80-real;86-real;89-real;90a-real;90-virtual" CACHE STRING "")
+  enable_language(CUDA)
+  if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # nvcc is newer than this cmake
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+    set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+  endif()
+  if(PROTEA_CCACHE)
+    set(CMAKE_CUDA_COMPILER_LAUNCHER ${PROTEA_CCACHE})
+  endif()
+  function(add_gpu_sources name)
+    file(GLOB sources CONFIGURE_DEPENDS ${ARGN})
+    add_library(${name} OBJECT ${sources})
+    target_compile_options(${name} PRIVATE --expt-relaxed-constexpr -Werror all-warnings
+                           -Xcompiler=-Wall,-Wextra)
+  endfunction()
+  target_link_libraries(protea-core PUBLIC ${CMAKE_CUDA_COMPILER_TOOLKIT_ROOT}/lib64/libcudart_static.a dl rt)
+endif()
+
+target_compile_definitions(protea-core PUBLIC PROTEA_CUDA)
+add_gpu_sources(protea-gpu native/cuda/*.cu native/ops/*.cu)
+target_compile_definitions(protea-gpu PRIVATE PROTEA_CUDA)
+target_sources(protea-core PRIVATE $<TARGET_OBJECTS:protea-gpu>)

@@ -1,0 +1,17 @@
+#pragma once
+// Included by gpu.h, which brings the runtime's declarations.
+#include <string>
+
+#include "../core/error.h"
+
+namespace protea::gpu {
+
+// Throws Code::Cuda for a failed call of the runtime.
+inline void check_cuda(cudaError_t error, const char* what) {
+  if (error == cudaSuccess) return;
+  throw Error(Code::Cuda, std::string("[cuda] ") + what + " failed: " + cudaGetErrorString(error) +
+                              " (" + cudaGetErrorName(error) +
+                              "). Results on the GPU are lost: restart the process");
+}
+
+}  // namespace protea::gpu

@@ -1,0 +1,167 @@
+#include "device.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace protea {
+namespace {
+
+using gpu::check_cuda;
+
+constexpr size_t piece = size_t{8} << 20;  // of a download
+#ifdef __CUDACC__
+constexpr bool emulated = false;
+#else
+constexpr bool emulated = true;
+#endif
+
+void* take_device_block(size_t bytes) {
+  void* block = nullptr;
+  if (cudaMalloc(&block, bytes) == cudaSuccess) return block;
+  cudaGetLastError();  // the arena reports it
+  return nullptr;
+}
+
+void give_device_block(void* block) { cudaFree(block); }
+
+__global__ void add_kernel(float* sum, const float* term, int64_t n) {
+  for (int64_t i = gpu::first_index(); i < n; i += gpu::index_stride()) sum[i] += term[i];
+}
+
+}  // namespace
+
+Staging::~Staging() {
+  for (auto& buffer : buffers_) {
+    cudaEventDestroy(buffer->served);
+    cudaFreeHost(buffer->data);
+  }
+}
+
+// The smallest buffer that is large enough and whose last copy is done.
+Staging::Buffer* Staging::find(size_t bytes) {
+  Buffer* best = nullptr;
+  for (auto& buffer : buffers_) {
+    if (buffer->used || buffer->bytes < bytes || (best && best->bytes <= buffer->bytes)) continue;
+    if (cudaEventQuery(buffer->served) == cudaSuccess) best = buffer.get();
+  }
+  return best;
+}
+
+std::shared_ptr<Staging::Buffer> Staging::take(size_t bytes) {
+  std::lock_guard lock(mutex_);
+  Buffer* found = find(bytes);
+  if (!found) {
+    auto made = std::make_unique<Buffer>();
+    made->bytes = (std::max<size_t>(bytes, 1) + 4095) / 4096 * 4096;
+    check(cudaMallocHost(&made->data, made->bytes) == cudaSuccess, Code::OutOfMemory,
+          "out of memory: ", made->bytes, " bytes of pinned memory asked, ", total_, " in use");
+    check_cuda(cudaEventCreateWithFlags(&made->served, cudaEventDisableTiming), "an event");
+    total_ += made->bytes;
+    found = made.get();
+    buffers_.push_back(std::move(made));
+  }
+  found->used = true;
+  return {found, [this](Buffer* buffer) {
+            std::lock_guard lock(mutex_);
+            buffer->used = false;
+          }};
+}
+
+Gpu::Gpu() {
+  cudaDeviceProp properties;
+  check_cuda(cudaGetDeviceProperties(&properties, 0), "reading the device's properties");
+  processors_ = properties.multiProcessorCount;
+  shared_limit_ = properties.sharedMemPerBlockOptin;
+  check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
+  void* fault = nullptr;
+  check_cuda(cudaMalloc(&fault, sizeof(Fault)), "allocating");
+  fault_ = static_cast<Fault*>(fault);
+  fill(fault_, 0, sizeof(Fault));
+}
+
+Gpu::~Gpu() {
+  cudaStreamSynchronize(stream_);
+  for (Working& working : working_) cudaFree(working.data);
+  cudaFree(fault_);
+  cudaStreamDestroy(stream_);
+}
+
+Blocks Gpu::blocks() const { return {take_device_block, give_device_block}; }
+
+std::shared_ptr<void> Gpu::stage(const void* data, size_t bytes) {
+  std::shared_ptr<Staging::Buffer> buffer = staging_.take(bytes);
+  std::memcpy(buffer->data, data, bytes);
+  return buffer;
+}
+
+void Gpu::upload(void* to, const std::shared_ptr<void>& staged, size_t bytes) {
+  auto* buffer = static_cast<Staging::Buffer*>(staged.get());
+  check_cuda(cudaMemcpyAsync(to, buffer->data, bytes, cudaMemcpyHostToDevice, stream_),
+             "a copy to the device");
+  check_cuda(cudaEventRecord(buffer->served, stream_), "an event");
+}
+
+void Gpu::send(void* to, const void* from, size_t bytes) { upload(to, stage(from, bytes), bytes); }
+
+void Gpu::download(void* to, const void* from, size_t bytes) {
+  for (size_t at = 0; at < bytes; at += piece) {
+    size_t count = std::min(piece, bytes - at);
+    std::shared_ptr<Staging::Buffer> buffer = staging_.take(count);
+    check_cuda(cudaMemcpyAsync(buffer->data, static_cast<const char*>(from) + at, count,
+                               cudaMemcpyDeviceToHost, stream_),
+               "a copy from the device");
+    check_cuda(cudaStreamSynchronize(stream_), "work on the device");
+    std::memcpy(static_cast<char*>(to) + at, buffer->data, count);
+  }
+  check_fault();
+}
+
+void Gpu::check_fault() {
+  std::shared_ptr<Staging::Buffer> buffer = staging_.take(sizeof(Fault));
+  check_cuda(cudaMemcpyAsync(buffer->data, fault_, sizeof(Fault), cudaMemcpyDeviceToHost, stream_),
+             "a copy from the device");
+  check_cuda(cudaStreamSynchronize(stream_), "work on the device");
+  Fault found;
+  std::memcpy(&found, buffer->data, sizeof found);
+  if (found.kind == Fault::None) return;
+  fill(fault_, 0, sizeof(Fault));
+  throw Error(Code::Shape, "[gather_rows] index " + std::to_string(found.value) +
+                               " is not in [0, " + std::to_string(found.limit) + ")");
+}
+
+void Gpu::fill(void* to, unsigned char value, size_t bytes) {
+  check_cuda(cudaMemsetAsync(to, value, bytes, stream_), "filling memory");
+}
+
+void Gpu::add(const Array& sum, const Array& term) {
+  GPU_LAUNCH(*this, add_kernel, gpu::cover(sum.size()), sum.as<float>(), term.as<float>(),
+             sum.size());
+}
+
+void Gpu::finish() { check_cuda(cudaStreamSynchronize(stream_), "work on the device"); }
+
+size_t Gpu::working_bytes() const {
+  size_t sum = staging_.total();
+  for (const Working& working : working_) sum += working.bytes;
+  return sum;
+}
+
+// Growing waits for the device: the old buffer may still be in use. Sizes repeat from step to step.
+void* Gpu::scratch_bytes(int slot, size_t bytes) {
+  Working& working = working_[slot];
+  // Emulated, a buffer is as large as asked, so that AddressSanitizer sees its end.
+  bool fits = emulated ? bytes == working.bytes : bytes <= working.bytes;
+  if (working.data && fits) return working.data;
+  finish();
+  cudaFree(working.data);
+  working = {};
+  size_t size = emulated ? bytes : (bytes + 65535) / 65536 * 65536;
+  bool made = cudaMalloc(&working.data, size) == cudaSuccess;
+  if (!made) cudaGetLastError();
+  check(made, Code::OutOfMemory, "out of memory: ", size,
+        " bytes of a kernel's working memory asked");
+  working.bytes = size;
+  return working.data;
+}
+
+}  // namespace protea

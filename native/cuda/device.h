@@ -1,0 +1,134 @@
+#pragma once
+#include <array>
+#include <mutex>
+#include <vector>
+
+#include "../core/accelerator.h"
+#include "../core/op.h"
+#include "gpu.h"
+
+namespace protea {
+
+// A kernel cannot throw: the first one that meets bad data leaves a note, and the next read of a
+// value throws it.
+struct Fault {
+  enum Kind : int { None, GatherIndex };
+  int kind, value, limit;
+};
+
+// Pinned memory for copies, kept for reuse. A buffer is free again when the copy it served is done.
+class Staging {
+ public:
+  struct Buffer {
+    void* data = nullptr;
+    size_t bytes = 0;
+    cudaEvent_t served = nullptr;  // recorded behind its last copy
+    bool used = false;
+  };
+  ~Staging();
+  std::shared_ptr<Buffer> take(size_t bytes);
+  size_t total() const { return total_; }
+
+ private:
+  Buffer* find(size_t bytes);
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Buffer>> buffers_;
+  size_t total_ = 0;
+};
+
+// What products are computed in: f32 with f32 operands, or tensor cores with operands rounded to
+// bf16 and sums in f32.
+enum class Precision { F32, BF16 };
+
+// One GPU with its compute stream and the working memory of kernels.
+class Gpu : public Accelerator {
+ public:
+  Gpu();
+  ~Gpu() override;
+  Gpu(const Gpu&) = delete;
+  Gpu& operator=(const Gpu&) = delete;
+
+  static Gpu& of(const Run& run) { return static_cast<Gpu&>(*run.accelerator); }
+
+  Blocks blocks() const override;
+  std::shared_ptr<void> stage(const void* data, size_t bytes) override;
+  void upload(void* to, const std::shared_ptr<void>& staged, size_t bytes) override;
+  void download(void* to, const void* from, size_t bytes) override;
+  void fill(void* to, unsigned char value, size_t bytes) override;
+  void add(const Array& sum, const Array& term) override;
+  void finish() override;
+  size_t working_bytes() const override;
+
+  cudaStream_t stream() const { return stream_; }
+  int processors() const { return processors_; }
+  size_t shared_limit() const { return shared_limit_; }  // bytes a block can have
+  Fault* fault() const { return fault_; }
+  Precision precision() const { return precision_; }
+  void set_precision(Precision precision) { precision_ = precision; }
+
+  // Working memory: one growing buffer a slot, kept between calls. Ops use slots 0 ... 7; what
+  // they call (gemm, sums) uses the rest. Contents are undefined at entry.
+  static constexpr int slots = 16;
+  static constexpr int first_inner_slot = 8;
+  template <class T>
+  T* scratch(int slot, size_t count) {
+    return static_cast<T*>(scratch_bytes(slot, count * sizeof(T)));
+  }
+
+  // Copies a few numbers of the host to the device, in order with kernels; valid until the slot is
+  // used again.
+  template <class T>
+  T* constants(int slot, std::span<const T> values) {
+    T* to = scratch<T>(slot, values.size());
+    send(to, values.data(), values.size_bytes());
+    return to;
+  }
+
+ private:
+  void* scratch_bytes(int slot, size_t bytes);
+  void send(void* to, const void* from, size_t bytes);
+  void check_fault();
+
+  struct Working {
+    void* data = nullptr;
+    size_t bytes = 0;
+  };
+  cudaStream_t stream_ = nullptr;
+  int processors_ = 0;
+  size_t shared_limit_ = 0;
+  Precision precision_ = Precision::F32;
+  Fault* fault_ = nullptr;
+  std::array<Working, slots> working_;
+  Staging staging_;
+};
+
+namespace gpu {
+
+template <class... P, class... A>
+void launch_on(Gpu& gpu, const char* name, void (*kernel)(P...), const Grid& grid, A... arguments) {
+  check(grid.shared <= gpu.shared_limit(), Code::Unsupported, "[cuda] ", name, " needs ",
+        grid.shared, " bytes of shared memory, this card gives a block ", gpu.shared_limit());
+  launch(name, kernel, grid, gpu.stream(), arguments...);
+}
+
+// Blocks of `threads` for `count` elements, one each, or less for a grid-stride loop.
+inline Grid cover(int64_t count, int threads = 256, int64_t most = 1 << 16) {
+  int64_t blocks = (count + threads - 1) / threads;
+  if (blocks > most) blocks = most;
+  return {dim3(static_cast<unsigned>(blocks > 0 ? blocks : 1)),
+          dim3(static_cast<unsigned>(threads))};
+}
+
+// for (i : each(n)): a grid-stride loop over n elements.
+GPU_DEVICE int64_t first_index() {
+  return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+}
+GPU_DEVICE int64_t index_stride() { return static_cast<int64_t>(gridDim.x) * blockDim.x; }
+
+// Element i of a gradient becomes, or grows by, `value`.
+GPU_DEVICE void put(float* to, int64_t i, float value, bool accumulate) {
+  to[i] = accumulate ? to[i] + value : value;
+}
+
+}  // namespace gpu
+}  // namespace protea

@@ -1,0 +1,112 @@
+#include "gemm.h"
+
+#include <algorithm>
+
+#include "math.cuh"
+#include "tile.cuh"
+
+namespace protea::gpu {
+namespace {
+
+constexpr int product_slot = Gpu::first_inner_slot + 2;
+constexpr int depth = 32;  // of a step
+constexpr int64_t least_depth = 256, most_splits = 32;
+
+struct Result {
+  float* c;
+  int64_t ldc, M, N;
+  bool accumulate;
+  Epilogue epilogue;
+
+  GPU_DEVICE void put(int64_t i, int64_t j, float value) const {
+    if (i >= M || j >= N) return;
+    if (accumulate) value += c[i * ldc + j];
+    if (epilogue.bias) value += epilogue.bias[j];
+    c[i * ldc + j] = value;
+    if (epilogue.gelu) epilogue.gelu[i * N + j] = gelu(value);
+  }
+};
+
+// Each block makes one tile of C over one piece of K. With several pieces the sums go to `partial`
+// (pieces, M, N) and are joined afterwards, in order.
+template <class T, int TM, int TN>
+__global__ void __launch_bounds__(tile_threads)
+    gemm_kernel(View a, View b, Result result, int64_t piece, float* partial) {
+  using Product = Tile<T, TM, TN>;
+  constexpr int stride = tile_stride<T>(depth);
+  GPU_SHARED(T, left, [Product::rows * stride]);
+  GPU_SHARED(T, right, [Product::columns * stride]);
+  int64_t row = static_cast<int64_t>(blockIdx.y) * Product::rows;
+  int64_t column = static_cast<int64_t>(blockIdx.x) * Product::columns;
+  int64_t begin = blockIdx.z * piece, end = begin + piece < a.depth ? begin + piece : a.depth;
+  a.depth = b.depth = end;
+  Product product;
+  product.clear();
+  for (int64_t k = begin; k < end; k += depth) {
+    load_tile<Product::rows, depth>(left, stride, a, row, k);
+    load_tile<Product::columns, depth>(right, stride, b, column, k);
+    __syncthreads();
+    product.multiply(left, stride, right, stride, depth);
+    __syncthreads();
+  }
+  product.each([&](int i, int j, float value) {
+    if (!partial)
+      result.put(row + i, column + j, value);
+    else if (row + i < result.M && column + j < result.N)
+      partial[(blockIdx.z * result.M + row + i) * result.N + column + j] = value;
+  });
+}
+
+__global__ void join_kernel(const float* partial, int64_t pieces, Result result) {
+  int64_t size = result.M * result.N;
+  for (int64_t i = first_index(); i < size; i += index_stride()) {
+    float sum = 0;
+    for (int64_t p = 0; p < pieces; p++) sum += partial[p * size + i];
+    result.put(i / result.N, i % result.N, sum);
+  }
+}
+
+int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+template <class T, int TM, int TN>
+void run(Gpu& gpu, const View& a, const View& b, const Result& result, int64_t K) {
+  using Product = Tile<T, TM, TN>;
+  int64_t down = ceiling(result.M, Product::rows), across = ceiling(result.N, Product::columns);
+  // Few tiles: K is cut into pieces so that every processor has work.
+  int64_t wanted = ceiling(2 * gpu.processors(), down * across);
+  int64_t pieces = std::clamp<int64_t>(std::min(wanted, K / least_depth), 1, most_splits);
+  int64_t piece = ceiling(ceiling(std::max<int64_t>(K, 1), pieces), depth) * depth;
+  pieces = ceiling(std::max<int64_t>(K, 1), piece);
+  float* partial =
+      pieces > 1 ? gpu.scratch<float>(product_slot, pieces * result.M * result.N) : nullptr;
+  dim3 blocks(static_cast<unsigned>(across), static_cast<unsigned>(down),
+              static_cast<unsigned>(pieces));
+  GPU_LAUNCH(gpu, (gemm_kernel<T, TM, TN>), Grid{blocks, dim3(tile_threads)}, a, b, result, piece,
+             partial);
+  if (partial) GPU_LAUNCH(gpu, join_kernel, cover(result.M * result.N), partial, pieces, result);
+}
+
+template <class T>
+void choose(Gpu& gpu, const View& a, const View& b, const Result& result, int64_t K) {
+  bool large = ceiling(result.M, 128) * ceiling(result.N, 128) >= gpu.processors();
+  if (large)
+    run<T, 8, 8>(gpu, a, b, result, K);
+  else
+    run<T, 4, 4>(gpu, a, b, result, K);
+}
+
+}  // namespace
+
+void gemm(Gpu& gpu, int64_t M, int64_t N, int64_t K, Matrix a, Matrix b, float* c, int64_t ldc,
+          bool accumulate, Epilogue epilogue) {
+  if (M == 0 || N == 0) return;
+  View left{a.data, M, K, a.transpose ? 1 : a.stride, a.transpose ? a.stride : 1};
+  View right{b.data, N, K, b.transpose ? b.stride : 1, b.transpose ? 1 : b.stride};
+  Result result{c, ldc, M, N, accumulate, epilogue};
+  if (gpu.precision() == Precision::F32)
+    choose<float>(gpu, left, right, result, K);
+  else
+    choose<bf16>(gpu, left, right, result, K);
+}
+
+}  // namespace protea::gpu

@@ -1,0 +1,147 @@
+#pragma once
+// A tile of a matrix product, by a block of 256 threads: what GEMM, attention and the ops over
+// prototypes are made of. Operands lie in shared memory row by row, products run along the rows:
+//   value(row, column) += Σ_k a[row, k] b[column, k]
+// T = float: fused multiply-adds. T = bf16 or f16: tensor cores, sums in float.
+#include "block.cuh"
+#include "device.h"
+
+namespace protea::gpu {
+
+constexpr int tile_threads = 256;
+
+// The distance of two rows in shared memory, chosen so that threads meet different banks (and, for
+// matrix loads, rows begin at multiples of 16 bytes).
+template <class T>
+constexpr int tile_stride(int depth) {
+  return sizeof(T) == 4 ? depth + 1 : depth + 8;
+}
+
+// Tile<T, TM, TN>: (16 TM) x (16 TN) values. depth is a multiple of 16.
+template <class T, int TM, int TN>
+class Tile {
+ public:
+  static constexpr int rows = 16 * TM, columns = 16 * TN;
+  static_assert(TM % 2 == 0 && TN % 4 == 0, "eight warps share the tile as 2 x 4");
+
+  GPU_DEVICE void clear() {
+    for (auto& row : value_)
+      for (auto& column : row)
+        for (float& v : column) v = 0;
+  }
+
+  GPU_DEVICE void multiply(const T* a, int lda, const T* b, int ldb, int depth) {
+    int lane = lane_index();
+    a += (warp_row() + (lane & 15)) * lda + (lane >> 4) * 8;
+    b += (warp_column() + (lane & 7) + (lane >> 4) * 8) * ldb + (lane >> 3 & 1) * 8;
+    for (int k = 0; k < depth; k += 16) {
+      uint32_t left[FM][4], right[FN / 2][4];
+#pragma unroll
+      for (int i = 0; i < FM; i++) load_matrices(left[i], a + i * 16 * lda + k);
+#pragma unroll
+      for (int j = 0; j < FN / 2; j++) load_matrices(right[j], b + j * 16 * ldb + k);
+#pragma unroll
+      for (int i = 0; i < FM; i++)
+#pragma unroll
+        for (int j = 0; j < FN; j++) {
+          uint32_t pair[2] = {right[j / 2][j % 2 * 2], right[j / 2][j % 2 * 2 + 1]};
+          mma(value_[i][j], left[i], pair, T{});
+        }
+    }
+  }
+
+  // Calls body(row, column, value) for each value this thread holds.
+  template <class Body>
+  GPU_DEVICE void each(const Body& body) {
+    int lane = lane_index();
+#pragma unroll
+    for (int i = 0; i < FM; i++)
+#pragma unroll
+      for (int j = 0; j < FN; j++)
+#pragma unroll
+        for (int e = 0; e < 4; e++)
+          body(warp_row() + i * 16 + e / 2 * 8 + lane / 4,
+               warp_column() + j * 8 + lane % 4 * 2 + e % 2, value_[i][j][e]);
+  }
+
+ private:
+  static constexpr int FM = TM / 2, FN = TN / 2;  // 16 x 8 pieces of a warp
+  GPU_DEVICE static int warp_row() { return warp_index() / 4 * FM * 16; }
+  GPU_DEVICE static int warp_column() { return warp_index() % 4 * FN * 8; }
+
+  float value_[FM][FN][4];
+};
+
+template <int TM, int TN>
+class Tile<float, TM, TN> {
+ public:
+  static constexpr int rows = 16 * TM, columns = 16 * TN;
+
+  GPU_DEVICE void clear() {
+    for (auto& row : value_)
+      for (float& v : row) v = 0;
+  }
+
+  GPU_DEVICE void multiply(const float* a, int lda, const float* b, int ldb, int depth) {
+    a += threadIdx.x / 16 * lda;
+    b += threadIdx.x % 16 * ldb;
+#pragma unroll 4
+    for (int k = 0; k < depth; k++) {
+      float left[TM], right[TN];
+#pragma unroll
+      for (int i = 0; i < TM; i++) left[i] = a[i * 16 * lda + k];
+#pragma unroll
+      for (int j = 0; j < TN; j++) right[j] = b[j * 16 * ldb + k];
+#pragma unroll
+      for (int i = 0; i < TM; i++)
+#pragma unroll
+        for (int j = 0; j < TN; j++) value_[i][j] += left[i] * right[j];
+    }
+  }
+
+  template <class Body>
+  GPU_DEVICE void each(const Body& body) {
+    int row = static_cast<int>(threadIdx.x / 16), column = static_cast<int>(threadIdx.x % 16);
+#pragma unroll
+    for (int i = 0; i < TM; i++)
+#pragma unroll
+      for (int j = 0; j < TN; j++) body(row + 16 * i, column + 16 * j, value_[i][j]);
+  }
+
+ private:
+  float value_[TM][TN];
+};
+
+// A stored matrix seen as (rows, depth): element (i, k) at data[i row + k depth]. Outside it is 0.
+struct View {
+  const float* data;
+  int64_t rows, depth;  // how far it goes
+  int64_t row, along;   // strides
+  GPU_DEVICE float at(int64_t i, int64_t k) const {
+    return i < rows && k < depth ? data[i * row + k * along] : 0;
+  }
+};
+
+// Rows of a stored matrix in the order of a list.
+struct Listed {
+  const float* data;
+  const int32_t* list;
+  int64_t rows, depth;
+  static constexpr int64_t row = 0, along = 1;
+  GPU_DEVICE float at(int64_t i, int64_t k) const {
+    return i < rows && k < depth ? data[list[i] * depth + k] : 0;
+  }
+};
+
+// Copies the part (R, D) of `view` that begins at (i, k) to shared memory, rounded to T. Threads
+// that follow each other read what lies together.
+template <int R, int D, class T, class V>
+GPU_DEVICE void load_tile(T* to, int stride, const V& view, int64_t i, int64_t k) {
+  bool along_rows = view.row == 1 && view.along != 1;
+  for (int n = static_cast<int>(threadIdx.x); n < R * D; n += tile_threads) {
+    int r = along_rows ? n % R : n / D, d = along_rows ? n / R : n % D;
+    to[r * stride + d] = rounded<T>(view.at(i + r, k + d));
+  }
+}
+
+}  // namespace protea::gpu

@@ -1,0 +1,35 @@
+#pragma once
+// What the CUDA attention ops share: blocks of 64 queries against blocks of 64 keys, in shared
+// memory. Scores are computed again wherever they are needed; nothing of size N x N is kept.
+#include "../cuda/tile.cuh"
+#include "attention.h"
+
+namespace protea::gpu {
+
+constexpr int block_tokens = 64;
+
+// One (image, head) of qkv (B, N, 3 D) and of a (B, N, D).
+struct Heads {
+  int64_t N, D, heads, width;
+  float scale;
+
+  explicit Heads(const AttentionShape& s)
+      : N(s.N), D(s.D), heads(s.heads), width(s.width), scale(static_cast<float>(s.scale)) {}
+
+  // which: 0 q, 1 k, 2 v. Rows are tokens.
+  GPU_DEVICE View part(const float* qkv, int64_t piece, int which) const {
+    const float* data = qkv + piece / heads * N * 3 * D + which * D + piece % heads * width;
+    return {data, N, width, 3 * D, 1};
+  }
+  GPU_DEVICE View output(const float* y, int64_t piece) const {
+    return {y + piece / heads * N * D + piece % heads * width, N, width, D, 1};
+  }
+};
+
+// The same matrix with rows and columns exchanged.
+GPU_DEVICE View transposed(const View& v) { return {v.data, v.depth, v.rows, v.along, v.row}; }
+
+// Widths of heads a kernel is made for, rounded up.
+constexpr int most_width = 128;
+
+}  // namespace protea::gpu

@@ -1,0 +1,94 @@
+#include "../cuda/map.cuh"
+#include "../cuda/sums.cuh"
+
+namespace protea {
+namespace {
+
+// The sequence of an image: cls, R registers, N patches, each of D.
+struct Tokens {
+  int64_t B, N, D, R;
+  const uint8_t* mask;  // (B, N) or null
+
+  explicit Tokens(const Run& run)
+      : B(run.in[0].dim(0)),
+        N(run.in[0].dim(1)),
+        D(run.in[0].dim(2)),
+        R(run.in[3] ? run.in[3].dim(1) : 0),
+        mask(run.in[4] ? run.in[4].as<uint8_t>() : nullptr) {}
+};
+
+struct Value {
+  Tokens s;
+  const float *patches, *cls, *position, *registers, *mask_token;
+  GPU_DEVICE float operator()(int64_t i) const {
+    int64_t length = 1 + s.R + s.N, d = i % s.D, token = i / s.D % length;
+    int64_t b = i / (s.D * length), n = token - 1 - s.R;
+    if (token == 0) return cls[d] + position[d];
+    if (n < 0) return registers[(token - 1) * s.D + d];
+    bool masked = s.mask && s.mask[b * s.N + n];
+    float patch = masked ? mask_token[d] : patches[(b * s.N + n) * s.D + d];
+    return patch + position[(1 + n) * s.D + d];
+  }
+};
+
+struct PatchSlope {
+  Tokens s;
+  const float* dy;
+  GPU_DEVICE float operator()(int64_t i) const {
+    int64_t d = i % s.D, n = i / s.D % s.N, b = i / (s.D * s.N);
+    if (s.mask && s.mask[b * s.N + n]) return 0;
+    return dy[(b * (1 + s.R + s.N) + 1 + s.R + n) * s.D + d];
+  }
+};
+
+// Sums over images, of tokens first, first + 1, ... as columns; with `skip` the columns after the
+// first D lie that many tokens further (positions have no registers).
+struct TokenTerm {
+  Tokens s;
+  const float* dy;
+  int64_t first, skip;
+  GPU_DEVICE float operator()(int64_t b, int64_t j) const {
+    int64_t token = first + j / s.D + (j >= s.D ? skip : 0);
+    return dy[(b * (1 + s.R + s.N) + token) * s.D + j % s.D];
+  }
+};
+
+// Row b N + n: the gradient of a masked patch.
+struct MaskTerm {
+  Tokens s;
+  const float* dy;
+  GPU_DEVICE float operator()(int64_t i, int64_t d) const {
+    if (!s.mask || !s.mask[i]) return 0;
+    return dy[(i / s.N * (1 + s.R + s.N) + 1 + s.R + i % s.N) * s.D + d];
+  }
+};
+
+void forward(const Run& run) {
+  auto given = [&](int i) { return run.in[i] ? run.in[i].as<float>() : nullptr; };
+  Value value{Tokens(run), given(0), given(1), given(2), given(3), given(5)};
+  gpu::store(Gpu::of(run), value, run.out[0].as<float>(), run.out[0].size());
+}
+
+void sum_tokens(const Run& run, const Tokens& s, const Gradient& to, int64_t first, int64_t skip) {
+  if (!to || to.array.size() == 0) return;
+  gpu::column_sums(Gpu::of(run), TokenTerm{s, run.dout[0].as<float>(), first, skip}, s.B,
+                   to.array.size(), to.as<float>(), to.accumulate);
+}
+
+void backward(const Run& run) {
+  Tokens s(run);
+  const float* dy = run.dout[0].as<float>();
+  gpu::store(Gpu::of(run), PatchSlope{s, dy}, run.din[0]);
+  sum_tokens(run, s, run.din[1], 0, 0);
+  sum_tokens(run, s, run.din[2], 0, s.R);
+  sum_tokens(run, s, run.din[3], 1, 0);
+  if (const Gradient& dmask = run.din[5])
+    gpu::column_sums(Gpu::of(run), MaskTerm{s, dy}, s.B * s.N, s.D, dmask.as<float>(),
+                     dmask.accumulate);
+}
+
+}  // namespace
+
+extern const Kernel embed_tokens_cuda = {forward, backward};
+
+}  // namespace protea

@@ -1,0 +1,230 @@
+#include <cmath>
+
+#include "../cuda/map.cuh"
+#include "../cuda/products.cuh"
+#include "../cuda/rows.cuh"
+#include "../cuda/sums.cuh"
+
+namespace protea {
+namespace {
+
+using gpu::Tile;
+using gpu::tile_rows;
+using gpu::View;
+
+enum { loss, nearest, directions, norms, distances };
+
+// A similarity and the row it belongs to as one number: the larger similarity wins, then the lower
+// row. The maximum of such numbers does not depend on the order it is taken in.
+typedef unsigned long long Candidate;
+
+GPU_DEVICE Candidate candidate(float similarity, int64_t row) {
+  if (similarity != similarity) return 0;  // a NaN is similar to none
+  unsigned bits = __float_as_uint(similarity);
+  bits = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+  return static_cast<Candidate>(bits) << 32 | (0xffffffffu - static_cast<unsigned>(row));
+}
+
+GPU_DEVICE int64_t row_of(Candidate found) {
+  return static_cast<int64_t>(0xffffffffu - static_cast<unsigned>(found));
+}
+
+struct Repulsion {
+  double eps, least;
+
+  explicit Repulsion(const Attrs& attrs)
+      : eps(attrs.number("eps")), least(attrs.number("min_distance")) {}
+
+  GPU_DEVICE double value(double d) const {
+    if (!(d < least)) return log(d + eps);
+    return log(least + eps) + (d * d - least * least) / (2 * least * (least + eps));
+  }
+  GPU_DEVICE double slope_over_distance(double d) const {
+    if (d < least) return 1 / (least * (least + eps));
+    return d > 0 ? 1 / ((d + eps) * d) : 0;
+  }
+};
+
+template <bool whole_block>
+__global__ void normalise_kernel(int64_t rows, int64_t D, const float* x, float eps, float* u,
+                                 float* norm_of) {
+  gpu::RowTeam<whole_block> team;
+  bool inside = team.row < rows;
+  const float* from = x + (inside ? team.row : 0) * D;
+  float square = 0;
+  for (int64_t d = team.index; d < D; d += team.size) square += from[d] * from[d];
+  float norm = sqrtf(team.sum(square));
+  if (!inside) return;
+  for (int64_t d = team.index; d < D; d += team.size)
+    u[team.row * D + d] = from[d] / (norm < eps ? eps : norm);
+  if (team.index == 0) norm_of[team.row] = norm;
+}
+
+// Block n makes tile (i, j), i <= j, of u uᵀ: its rows' candidates and its columns'.
+template <class T>
+__global__ void __launch_bounds__(gpu::tile_threads) search_kernel(View u, Candidate* best) {
+  GPU_SHARED(T, left, [gpu::operand_size<T>()]);
+  GPU_SHARED(T, right, [gpu::operand_size<T>()]);
+  GPU_SHARED(float, scores, [tile_rows * gpu::score_stride]);
+  gpu::Pair tile = gpu::triangle_pair(blockIdx.x);
+  int64_t row = tile.i * tile_rows, column = tile.j * tile_rows;
+  Tile<T, 4, 4> product;
+  gpu::multiply_rows(product, u, row, u, column, left, right);
+  product.each([&](int r, int c, float s) { scores[r * gpu::score_stride + c] = s; });
+  __syncthreads();
+  bool of_column = threadIdx.x >= 2 * tile_rows;
+  int at = static_cast<int>(threadIdx.x % tile_rows), half = threadIdx.x / tile_rows % 2;
+  int64_t self = (of_column ? column : row) + at, other = (of_column ? row : column) + half * 32;
+  Candidate found = 0;
+  for (int n = 0; n < 32; n++) {
+    int64_t with = other + n;
+    int place = half * 32 + n;
+    float s = scores[(of_column ? place : at) * gpu::score_stride + (of_column ? at : place)];
+    Candidate offered = candidate(s, with);
+    if (self < u.rows && with < u.rows && with != self && offered > found) found = offered;
+  }
+  if (found) atomicMax(best + self, found);
+}
+
+// The distance of every row to its nearest, in double; a warp a row.
+__global__ void distance_kernel(View u, const Candidate* best, double pairwise, Repulsion repulsion,
+                                int32_t* nearest_of, float* distance_of, double* value) {
+  int64_t i = static_cast<int64_t>(blockIdx.x) * gpu::warp_count() + gpu::warp_index();
+  int64_t row = i < u.rows ? i : 0;
+  // Rows that are not finite are similar to none; any other index keeps the NaN in the loss.
+  int64_t j = best[row] ? row_of(best[row]) : (row == 0 ? 1 : 0);
+  double square = 0;
+  for (int64_t d = gpu::lane_index(); d < u.depth; d += 32) {
+    double difference = static_cast<double>(u.at(row, d)) - u.at(j, d) + pairwise;
+    square += difference * difference;
+  }
+  double distance = sqrt(gpu::warp_sum(square));
+  if (i >= u.rows || gpu::lane_index() > 0) return;
+  nearest_of[i] = static_cast<int32_t>(j);
+  distance_of[i] = static_cast<float>(distance);
+  value[i] = repulsion.value(distance);
+}
+
+struct ValueTerm {
+  const double* value;
+  GPU_DEVICE double operator()(int64_t i) const { return value[i]; }
+};
+
+// --- backward
+
+// How many rows have row i as their nearest.
+__global__ void count_kernel(const int32_t* nearest_of, int64_t B, int* count) {
+  for (int64_t i = gpu::first_index(); i < B; i += gpu::index_stride())
+    atomicAdd(count + nearest_of[i], 1);
+}
+
+// dx from du_i = g_i (u_i - u_nn(i) + e) - Σ_{j: nn(j) = i} g_j (u_j - u_i + e) in the order of j,
+// g_i = -dloss / B slope(d_i) / d_i, through the normalisation. A warp a row; it looks through
+// `nearest` for the rows that have it as theirs, until it has found all.
+struct Pull {
+  View u;
+  const int32_t *nearest, *count;
+  const float *distance, *norm, *dloss;
+  double pairwise;
+  Repulsion repulsion;
+
+  GPU_DEVICE float of(int64_t i) const {
+    double share = -static_cast<double>(*dloss) / static_cast<double>(u.rows);
+    return static_cast<float>(share * repulsion.slope_over_distance(distance[i]));
+  }
+};
+
+__global__ void pull_kernel(Pull pull, float* du) {
+  int64_t i = static_cast<int64_t>(blockIdx.x) * gpu::warp_count() + gpu::warp_index();
+  const View& u = pull.u;
+  int64_t row = i < u.rows ? i : 0, left = i < u.rows ? pull.count[row] : 0;
+  int lane = gpu::lane_index();
+  auto pairwise = static_cast<float>(pull.pairwise);
+  float* to = du + row * u.depth;
+  float mine = pull.of(row);
+  for (int64_t d = lane; i < u.rows && d < u.depth; d += 32)
+    to[d] = mine * (u.at(row, d) - u.at(pull.nearest[row], d) + pairwise);
+  for (int64_t begin = 0; left > 0; begin += 32) {
+    int64_t j = begin + lane;
+    unsigned follows = __ballot_sync(gpu::all_lanes, j < u.rows && pull.nearest[j] == row);
+    for (; follows; follows &= follows - 1, left--) {
+      int64_t follower = begin + __ffs(static_cast<int>(follows)) - 1;
+      float g = pull.of(follower);
+      if (g == 0) continue;
+      for (int64_t d = lane; d < u.depth; d += 32)
+        to[d] -= g * (u.at(follower, d) - u.at(row, d) + pairwise);
+    }
+  }
+}
+
+// dx = (du - u <u, du>) / ||x||, or du / norm_eps below it
+template <bool whole_block>
+__global__ void dx_kernel(int64_t rows, int64_t D, const float* u, const float* du,
+                          const float* norm_of, float eps, float* dx, bool accumulate) {
+  gpu::RowTeam<whole_block> team;
+  bool inside = team.row < rows;
+  int64_t row = inside ? team.row : 0;
+  float along = 0, norm = norm_of[row];
+  for (int64_t d = team.index; d < D; d += team.size) along += u[row * D + d] * du[row * D + d];
+  along = team.sum(along);
+  if (!inside) return;
+  if (norm < eps) along = 0;
+  float inverse = 1 / (norm < eps ? eps : norm);
+  for (int64_t d = team.index; d < D; d += team.size)
+    gpu::put(dx, row * D + d, (du[row * D + d] - along * u[row * D + d]) * inverse, accumulate);
+}
+
+unsigned warps_for(int64_t rows) { return static_cast<unsigned>((rows + 7) / 8); }
+
+View directions_of(const Run& run) {
+  const Array& u = run.out[directions];
+  return {u.as<float>(), u.dim(0), u.dim(1), u.dim(1), 1};
+}
+
+void forward(const Run& run) {
+  Gpu& gpu = Gpu::of(run);
+  View u = directions_of(run);
+  int64_t B = u.rows, tiles = (B + tile_rows - 1) / tile_rows;
+  GPU_LAUNCH_ROWS(gpu, normalise_kernel, B, u.depth, run.in[0].as<float>(),
+                  static_cast<float>(run.attrs.number("norm_eps")), run.out[directions].as<float>(),
+                  run.out[norms].as<float>());
+  auto* best = gpu.scratch<Candidate>(0, B);
+  auto* value = gpu.scratch<double>(1, B);
+  gpu.fill(best, 0, B * sizeof(Candidate));
+  dim3 triangle(static_cast<unsigned>(tiles * (tiles + 1) / 2));
+  GPU_LAUNCH(gpu, search_kernel<float>, gpu::Grid{triangle, dim3(gpu::tile_threads)}, u, best);
+  GPU_LAUNCH(gpu, distance_kernel, gpu::Grid{dim3(warps_for(B)), dim3(256)}, u, best,
+             run.attrs.number("pairwise_eps"), Repulsion(run.attrs), run.out[nearest].as<int32_t>(),
+             run.out[distances].as<float>(), value);
+  gpu::total(gpu, ValueTerm{value}, B,
+             gpu::StoreTotal{run.out[loss].as<float>(), -1 / static_cast<double>(B)});
+}
+
+void backward(const Run& run) {
+  const Gradient& dx = run.din[0];
+  if (!dx || !run.dout[0]) return;
+  Gpu& gpu = Gpu::of(run);
+  View u = directions_of(run);
+  int* count = gpu.scratch<int>(0, u.rows);
+  float* du = gpu.scratch<float>(1, u.rows * u.depth);
+  gpu.fill(count, 0, u.rows * sizeof(int));
+  const int32_t* nearest_of = run.out[nearest].as<int32_t>();
+  GPU_LAUNCH(gpu, count_kernel, gpu::cover(u.rows), nearest_of, u.rows, count);
+  Pull pull{u,
+            nearest_of,
+            count,
+            run.out[distances].as<float>(),
+            run.out[norms].as<float>(),
+            run.dout[0].as<float>(),
+            run.attrs.number("pairwise_eps"),
+            Repulsion(run.attrs)};
+  GPU_LAUNCH(gpu, pull_kernel, gpu::Grid{dim3(warps_for(u.rows)), dim3(256)}, pull, du);
+  GPU_LAUNCH_ROWS(gpu, dx_kernel, u.rows, u.depth, u.data, du, run.out[norms].as<float>(),
+                  static_cast<float>(run.attrs.number("norm_eps")), dx.as<float>(), dx.accumulate);
+}
+
+}  // namespace
+
+extern const Kernel koleo_cuda = {forward, backward};
+
+}  // namespace protea

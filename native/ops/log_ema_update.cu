@@ -1,0 +1,36 @@
+#include "../cuda/guard.cuh"
+
+namespace protea {
+namespace {
+
+// log(e^a + e^b)
+GPU_DEVICE double log_add(double a, double b) {
+  double top = a > b ? a : b, other = a > b ? b : a;
+  return isinf(top) ? top : top + log1p(exp(other - top));
+}
+
+__global__ void update_kernel(float* center, const float* mean, int64_t n, double momentum,
+                              bool of_logs, const float* guard, int32_t* applied) {
+  bool apply = gpu::lets_through(guard);
+  if (gpu::first_index() == 0) *applied = apply;
+  double keep = log(momentum), take = log1p(-momentum);
+  for (int64_t i = gpu::first_index(); apply && i < n; i += gpu::index_stride()) {
+    double old = center[i], fresh = mean[i];
+    center[i] = static_cast<float>(of_logs ? momentum * old + (1 - momentum) * fresh
+                                           : log_add(keep + old, take + fresh));
+  }
+}
+
+void forward(const Run& run) {
+  const Array &center = run.in[0], &guard = run.in[2];
+  GPU_LAUNCH(Gpu::of(run), update_kernel, gpu::cover(center.size()), center.as<float>(),
+             run.in[1].as<float>(), center.size(), run.attrs.number("momentum"),
+             run.attrs.integer("of_logs", 0) != 0, guard ? guard.as<float>() : nullptr,
+             run.out[0].as<int32_t>());
+}
+
+}  // namespace
+
+extern const Kernel log_ema_update_cuda = {forward, nullptr};
+
+}  // namespace protea

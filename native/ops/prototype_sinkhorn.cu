@@ -1,0 +1,28 @@
+#include "prototype_rows.cuh"
+
+namespace protea {
+namespace {
+
+void forward(const Run& run) {
+  const Array &z = run.in[0], &w = run.in[1];
+  Gpu& gpu = Gpu::of(run);
+  gpu::Logits logits(z.as<float>(), z.dim(0), w.as<float>(), w.dim(0), z.dim(1), nullptr,
+                     run.attrs.number("temperature"));
+  float *log_v = gpu.scratch<float>(0, z.dim(0)), *log_u = run.out[0].as<float>();
+  if (run.attrs.integer("from_probabilities", 0))
+    gpu::log_sums(gpu, logits, -1, log_v);
+  else
+    gpu.fill(log_v, 0, z.dim(0) * sizeof(float));
+  int64_t iterations = run.attrs.integer("iterations");
+  for (int64_t i = 0; i < iterations; i++) {
+    gpu::log_sums(gpu, logits.turned(log_v), -1, log_u);
+    logits.bias = log_u;
+    if (i + 1 < iterations) gpu::log_sums(gpu, logits, -1, log_v);
+  }
+}
+
+}  // namespace
+
+extern const Kernel prototype_sinkhorn_cuda = {forward, nullptr};
+
+}  // namespace protea

@@ -1,0 +1,184 @@
+#include <climits>
+
+#include "../cuda/products.cuh"
+#include "../cuda/rows.cuh"
+
+namespace protea {
+namespace {
+
+using gpu::Listed;
+using gpu::Tile;
+using gpu::tile_rows;
+using gpu::View;
+
+constexpr double doubt = 1e-5;
+constexpr int32_t nobody = INT_MAX;
+
+// Directions, from norms in double.
+template <bool whole_block>
+__global__ void normalise_kernel(int64_t rows, int64_t P, const float* w, float* u) {
+  gpu::RowTeam<whole_block> team;
+  bool inside = team.row < rows;
+  const float* from = w + (inside ? team.row : 0) * P;
+  double square = 0;
+  for (int64_t p = team.index; p < P; p += team.size)
+    square += static_cast<double>(from[p]) * from[p];
+  square = team.sum(square);
+  if (!inside) return;
+  double norm = sqrt(square), inverse = 1 / (norm < 1e-12 ? 1e-12 : norm);
+  for (int64_t p = team.index; p < P; p += team.size)
+    u[team.row * P + p] = static_cast<float>(from[p] * inverse);
+}
+
+struct Nearness {
+  View u;
+  double epsilon;
+
+  // Is 1 - <u_i, u_j> < epsilon? `similarity` is a rounded product that mostly settles it.
+  GPU_DEVICE bool operator()(int64_t i, int64_t j, float similarity) const {
+    double margin = similarity - (1 - epsilon);
+    if (fabs(margin) > doubt) return margin > 0;
+    double product = 0;
+    for (int64_t p = 0; p < u.depth; p++) product += static_cast<double>(u.at(i, p)) * u.at(j, p);
+    return 1 - product < epsilon;
+  }
+};
+
+// Leaders so far, in order.
+struct Leaders {
+  int32_t *list, *count;
+};
+
+// Rows row ... row + 63 against 64 leaders a block: each row keeps the first leader that is near.
+__global__ void __launch_bounds__(gpu::tile_threads)
+    join_kernel(Nearness near, int64_t row, Leaders leaders, int32_t* leader) {
+  GPU_SHARED(float, left, [gpu::operand_size<float>()]);
+  GPU_SHARED(float, right, [gpu::operand_size<float>()]);
+  int64_t count = *leaders.count, first = static_cast<int64_t>(blockIdx.x) * tile_rows;
+  if (first >= count) return;
+  Listed led{near.u.data, leaders.list, count, near.u.depth};
+  Tile<float, 4, 4> product;
+  gpu::multiply_rows(product, near.u, row, led, first, left, right);
+  product.each([&](int i, int j, float s) {
+    if (row + i >= near.u.rows || first + j >= count) return;
+    int32_t other = leaders.list[first + j];
+    if (near(row + i, other, s)) atomicMin(leader + row + i, other);
+  });
+}
+
+// One block: those of the rows that found no leader, in order: the first near one that has become
+// a leader among them, or itself.
+__global__ void __launch_bounds__(gpu::tile_threads)
+    lead_kernel(Nearness near, int64_t row, Leaders leaders, int32_t* leader) {
+  GPU_SHARED(float, left, [gpu::operand_size<float>()]);
+  GPU_SHARED(float, right, [gpu::operand_size<float>()]);
+  GPU_SHARED(unsigned char, close, [tile_rows][tile_rows]);
+  Tile<float, 4, 4> product;
+  gpu::multiply_rows(product, near.u, row, near.u, row, left, right);
+  product.each([&](int i, int j, float s) {
+    bool inside = j < i && row + i < near.u.rows;
+    close[i][j] = inside && near(row + i, row + j, s);
+  });
+  __syncthreads();
+  if (threadIdx.x > 0) return;
+  int32_t count = *leaders.count, begin = count;
+  for (int i = 0; i < tile_rows && row + i < near.u.rows; i++) {
+    int32_t found = leader[row + i];
+    for (int32_t l = begin; l < count && found == nobody; l++)
+      if (close[i][leaders.list[l] - row]) found = leaders.list[l];
+    if (found == nobody) {
+      found = static_cast<int32_t>(row + i);
+      leaders.list[count++] = found;
+    }
+    leader[row + i] = found;
+  }
+  *leaders.count = count;
+}
+
+__global__ void start_kernel(int32_t* leader, int64_t K, bool alone) {
+  for (int64_t k = gpu::first_index(); k < K; k += gpu::index_stride())
+    leader[k] = alone ? static_cast<int32_t>(k) : nobody;
+}
+
+GPU_DEVICE int32_t find(const int32_t* parent, int32_t k) {
+  for (int32_t up = gpu::load_now(parent + k); up != k; up = gpu::load_now(parent + k)) k = up;
+  return k;
+}
+
+// Hangs the larger root below the smaller one: the root of a component ends as its smallest row,
+// whatever the order.
+GPU_DEVICE void unite(int32_t* parent, int32_t i, int32_t j) {
+  for (;;) {
+    int32_t a = find(parent, i), b = find(parent, j);
+    if (a == b) return;
+    int32_t low = a < b ? a : b, high = a < b ? b : a;
+    if (atomicCAS(parent + high, high, low) == high) return;
+  }
+}
+
+__global__ void __launch_bounds__(gpu::tile_threads) unite_kernel(Nearness near, int32_t* parent) {
+  GPU_SHARED(float, left, [gpu::operand_size<float>()]);
+  GPU_SHARED(float, right, [gpu::operand_size<float>()]);
+  gpu::Pair tile = gpu::triangle_pair(blockIdx.x);
+  int64_t row = tile.i * tile_rows, column = tile.j * tile_rows;
+  Tile<float, 4, 4> product;
+  gpu::multiply_rows(product, near.u, row, near.u, column, left, right);
+  product.each([&](int i, int j, float s) {
+    int64_t a = row + i, b = column + j;
+    if (a < b && b < near.u.rows && near(a, b, s))
+      unite(parent, static_cast<int32_t>(a), static_cast<int32_t>(b));
+  });
+}
+
+__global__ void flatten_kernel(const int32_t* parent, int64_t K, int32_t* leader) {
+  for (int64_t k = gpu::first_index(); k < K; k += gpu::index_stride())
+    leader[k] = find(parent, static_cast<int32_t>(k));
+}
+
+void lead_greedily(Gpu& gpu, const Nearness& near, int32_t* leader) {
+  int64_t K = near.u.rows;
+  Leaders leaders{gpu.scratch<int32_t>(1, K), gpu.scratch<int32_t>(2, 1)};
+  gpu.fill(leaders.count, 0, sizeof(int32_t));
+  GPU_LAUNCH(gpu, start_kernel, gpu::cover(K), leader, K, false);
+  for (int64_t row = 0; row < K; row += tile_rows) {
+    dim3 before(static_cast<unsigned>(row / tile_rows));  // as many leaders as rows at most
+    if (row > 0)
+      GPU_LAUNCH(gpu, join_kernel, gpu::Grid{before, dim3(gpu::tile_threads)}, near, row, leaders,
+                 leader);
+    GPU_LAUNCH(gpu, lead_kernel, gpu::Grid{dim3(1), dim3(gpu::tile_threads)}, near, row, leaders,
+               leader);
+  }
+}
+
+void lead_components(Gpu& gpu, const Nearness& near, int32_t* leader) {
+  int64_t K = near.u.rows, tiles = (K + tile_rows - 1) / tile_rows;
+  int32_t* parent = gpu.scratch<int32_t>(1, K);
+  dim3 triangle(static_cast<unsigned>(tiles * (tiles + 1) / 2));
+  GPU_LAUNCH(gpu, start_kernel, gpu::cover(K), parent, K, true);
+  GPU_LAUNCH(gpu, unite_kernel, gpu::Grid{triangle, dim3(gpu::tile_threads)}, near, parent);
+  GPU_LAUNCH(gpu, flatten_kernel, gpu::cover(K), parent, K, leader);
+}
+
+void forward(const Run& run) {
+  const Array& w = run.in[0];
+  int64_t K = w.dim(0), P = w.dim(1);
+  if (K == 0) return;
+  Gpu& gpu = Gpu::of(run);
+  float* u = gpu.scratch<float>(0, K * P);
+  GPU_LAUNCH_ROWS(gpu, normalise_kernel, K, P, w.as<float>(), u);
+  std::span<const double> epsilons = run.attrs.list("epsilons");
+  for (size_t e = 0; e < epsilons.size(); e++) {
+    Nearness near{{u, K, P, P, 1}, epsilons[e]};
+    int32_t* leader = run.out[0].as<int32_t>() + e * K;
+    if (run.attrs.integer("components", 0))
+      lead_components(gpu, near, leader);
+    else
+      lead_greedily(gpu, near, leader);
+  }
+}
+
+}  // namespace
+
+extern const Kernel unique_prototypes_cuda = {forward, nullptr};
+
+}  // namespace protea

@@ -1,0 +1,260 @@
+// The cases of the agreement test: odd shapes, optional inputs absent and present.
+#include <array>
+#include <cmath>
+
+#include "agreement.h"
+
+namespace protea::test {
+namespace {
+
+[[maybe_unused]] Input none() { return {Shape{}, Dtype::F32, 0, 0, false, false}; }
+[[maybe_unused]] Input fixed(Shape shape, double low = -1, double high = 1) {
+  return {shape, Dtype::F32, low, high, false};
+}
+Input whole(Shape shape, double high, Dtype dtype = Dtype::I32) {
+  return {shape, dtype, 0, high, false};
+}
+
+using Cases = std::vector<Case>;
+
+void add_elementwise(Cases& cases) {
+  for (int64_t rows : {1, 7, 129})
+    for (int64_t D : {1, 64, 100}) {
+      Input x{{rows, D}}, positive{{rows, D}, Dtype::F32, 0.01, 2};
+      cases.push_back({"identity", {x}});
+      cases.push_back({"gelu", {{{rows, D}, Dtype::F32, -4, 4}}, {}, 4e-6});
+      cases.push_back({"log", {positive}, {}, 4e-6});
+      cases.push_back({"swiglu", {{{rows, 2 * D}, Dtype::F32, -4, 4}}, {}, 4e-6});
+      cases.push_back({"dot", {x, x}});
+      cases.push_back({"weighted_sum", {x, x, x}, {{"weights", {0.5, -2, 3}}}});
+      cases.push_back({"mean_rows", {x}});
+    }
+  for (double limit : {0.5, 1e6})
+    cases.push_back({"limit_gradient", {{{20001}}}, {{"limit", {limit}}}});
+  cases.push_back({"weighted_sum", {{Shape{}}}, {{"weights", {-0.25}}}});
+  cases.push_back({"dot", {{{70001}}, {{70001}}}});
+  cases.push_back({"mean_rows", {{{3001, 33}}}});
+}
+
+void add_rows(Cases& cases) {
+  for (int64_t B : {1, 7}) {
+    cases.push_back({"take_token", {{{B, 5, 12}}}, {{"index", {3}}}});
+    cases.push_back({"slice_rows", {{{B + 4, 3, 5}}}, {{"begin", {2}}, {"end", {double(B + 3)}}}});
+    cases.push_back({"concat_rows", {{{B, 9}}, {{2, 9}}, {{1, 9}}}});
+    cases.push_back({"gather_rows", {{{B, 10}}, whole({13}, double(B))}});
+  }
+  cases.push_back({"gather_rows", {{{5, 3}}, whole({0}, 5)}});
+}
+
+void add_layers(Cases& cases) {
+  for (int64_t rows : {1, 7, 129})
+    for (int64_t D : {64, 100, 384, 2051}) {
+      if (rows == 129 && D == 2051) continue;
+      Input x{{rows, D}}, scale{{D}};
+      cases.push_back({"layer_norm", {x, scale, scale}, {{"eps", {1e-6}}}, 4e-6});
+      cases.push_back({"l2_normalize", {x}, {{"eps", {1e-12}}}});
+      cases.push_back({"weight_norm", {x, {{rows, 1}}}, {}, 4e-6});
+      cases.push_back({"weight_norm", {x, none()}});
+      for (double log : {0, 1})
+        cases.push_back({"softmax", {x}, {{"temperature", {0.3}}, {"log", {log}}}, 4e-6});
+      Input target = fixed({rows, D}, 0, 1);
+      cases.push_back({"soft_cross_entropy", {x, target}, {{"temperature", {0.3}}}, 4e-6});
+    }
+  Input x{{4, 3, 6}}, keep = fixed({4}, 0, 2);
+  cases.push_back({"residual", {x, x, none(), none()}});
+  cases.push_back({"residual", {x, x, {{6}}, none()}});
+  cases.push_back({"residual", {x, x, {{6}}, keep}, {{"drop", {0.25}}}});
+  cases.push_back({"residual", {x, x, none(), keep}, {{"drop", {0.25}}}});
+  cases.push_back({"add_noise", {{{5, 7}}}, {{"scale", {2}}, {"seed", {5e9}}, {"epoch", {3}}}});
+}
+
+void add_tokens(Cases& cases) {
+  Input patches{{3, 4, 6}}, cls{{1, 1, 6}}, position{{1, 5, 6}}, registers{{1, 2, 6}};
+  Input mask = whole({3, 4}, 2, Dtype::U8), token{{1, 6}};
+  cases.push_back({"embed_tokens", {patches, cls, position, none(), none(), none()}});
+  cases.push_back({"embed_tokens", {patches, cls, position, registers, mask, token}});
+  cases.push_back({"patch_embed", {{{2, 3, 9, 13}}, {{10, 3, 4, 4}}, {{10}}}, {}, 4e-6});
+  cases.push_back({"patch_embed", {{{1, 3, 32, 32}}, {{64, 3, 8, 8}}, none()}, {}, 4e-6});
+}
+
+void add_linear(Cases& cases) {
+  const int64_t sizes[][3] = {{1, 1, 1},      {7, 64, 100},   {129, 100, 64},
+                              {200, 384, 70}, {3, 1030, 257}, {130, 33, 600}};
+  for (auto [B, D, K] : sizes)
+    for (const char* name : {"linear", "linear_gelu"}) {
+      cases.push_back({name, {{{B, D}}, {{K, D}}, {{K}}}, {}, 4e-6});
+      cases.push_back({name, {{{B, D}}, {{K, D}}, none()}, {}, 4e-6});
+    }
+}
+
+void add_attention(Cases& cases) {
+  const int64_t sizes[][4] = {{1, 1, 8, 1},    {2, 7, 24, 2},    {1, 65, 64, 1},
+                              {2, 37, 128, 2}, {1, 130, 100, 1}, {1, 64, 384, 3}};
+  for (auto [B, N, D, heads] : sizes)
+    cases.push_back({"attention", {{{B, N, 3 * D}}}, {{"heads", {double(heads)}}}, 6e-6});
+  for (auto [B, N, D, heads] : sizes)
+    cases.push_back(
+        {"attention_probabilities", {{{B, N, 3 * D}}}, {{"heads", {double(heads)}}}, 6e-6});
+  cases.push_back({"attention", {{{1, 9, 30}}}, {{"heads", {2}}, {"scale", {3}}}, 6e-6});
+}
+
+// P numbers of a bottleneck, about as long as a unit vector.
+Input points(Shape shape) {
+  double bound = 1.7 / std::sqrt(static_cast<double>(shape.dim(-1)));
+  return {shape, Dtype::F32, -bound, bound};
+}
+
+void add_cross_entropy(Cases& cases, int64_t B, int64_t K, int64_t P, bool full) {
+  int64_t V = 3, U = 2;
+  Input z = points({V * B, P}), w = points({K, P}), bias{{K}};
+  Input teacher_z = points({U * B, P}), teacher_w = points({K, P}), teacher_bias{{K}};
+  Input weight = fixed({V * B}, 0.5, 1.5);
+  for (Input* input : {&teacher_z, &teacher_w, &teacher_bias}) input->wanted = false;
+  cases.push_back({"prototype_cross_entropy",
+                   {z, w, full ? bias : none(), teacher_z, teacher_w, full ? teacher_bias : none(),
+                    full ? weight : none()},
+                   {{"views", {double(V)}},
+                    {"teacher_views", {double(U)}},
+                    {"pairs", {0, 0.5, 0.25, 0, 1, 0.125}},
+                    {"student_temperature", {0.1}},
+                    {"teacher_temperature", {0.05}}},
+                   1e-5,
+                   {},
+                   0,
+                   K == 1 ? 1 : 1e-30});
+}
+
+void add_prototypes(Cases& cases) {
+  for (int64_t P : {64, 100, 256}) {
+    add_cross_entropy(cases, 1, 1, P, true);
+    add_cross_entropy(cases, 7, 130, P, P != 100);
+  }
+  add_cross_entropy(cases, 43, 1000, 64, true);
+  add_cross_entropy(cases, 7, 4099, 64, false);
+  for (auto [R, K, P] : {std::array<int64_t, 3>{1, 1000, 64}, {7, 1, 64}, {129, 130, 100}}) {
+    Input z = points({R, P}), w = points({K, P}), bias{{K}};
+    for (double log : {0, 1})
+      cases.push_back({"prototype_marginal",
+                       {z, w, log ? bias : none()},
+                       {{"temperature", {0.1}}, {"log", {log}}},
+                       1e-5,
+                       {},
+                       0,
+                       1});
+    for (double start : {0, 1})
+      cases.push_back(
+          {"prototype_sinkhorn",
+           {z, w},
+           {{"temperature", {0.1}}, {"iterations", {3}}, {"from_probabilities", {start}}},
+           1e-5});
+  }
+}
+
+void add_search(Cases& cases) {
+  for (auto [B, D] : {std::array<int64_t, 2>{2, 64}, {7, 100}, {129, 64}, {1000, 64}})
+    for (double least : {0.0, 1e-3})
+      cases.push_back({"koleo",
+                       {{{B, D}}},
+                       {{"eps", {1e-8}},
+                        {"norm_eps", {1e-8}},
+                        {"pairwise_eps", {least ? 0 : 1e-6}},
+                        {"min_distance", {least}}},
+                       1e-5});
+  for (auto [K, P, epsilon] :
+       {std::array<double, 3>{1, 64, 0.1}, {130, 2, 0.001}, {300, 2, 0.0001}, {150, 3, 0.01}})
+    for (double components : {0, 1})
+      cases.push_back({"unique_prototypes",
+                       {{{int64_t(K), int64_t(P)}}},
+                       {{"epsilons", {epsilon, epsilon / 3}}, {"components", {components}}},
+                       0});
+  for (auto [N, M, k] :
+       {std::array<int64_t, 3>{1, 1, 1}, {7, 129, 5}, {70, 300, 40}, {3, 100, 100}})
+    cases.push_back({"knn_top_k", {{{N, 24}}, {{M, 24}}}, {{"k", {double(k)}}}});
+}
+
+void add_mixture(Cases& cases) {
+  for (auto [B, K, D] : {std::array<int64_t, 3>{1, 1, 3}, {7, 129, 5}, {64, 300, 40}}) {
+    Input x{{B, D}}, pi{{K}, Dtype::F32, 0.1, 1}, mu{{K, D}}, var{{K, D}, Dtype::F32, 0.2, 1};
+    cases.push_back({"gmm_responsibilities", {x, pi, mu, var}, {{"beta", {0.7}}}, 4e-6});
+    Input gamma{{B, K}, Dtype::F32, 0, 1}, second{{K, D}, Dtype::F32, 1, 2};
+    for (double by : {0, 1})
+      cases.push_back({"gmm_update",
+                       {pi, mu, var, pi, mu, second, x, gamma, none()},
+                       {{"eta", {0.1}}, {"var_floor", {1e-3}}, {"by_responsibility", {by}}},
+                       8e-6,
+                       {0, 1, 2, 3, 4, 5}});
+  }
+  for (auto [K, P] : {std::array<int64_t, 2>{1, 2}, {7, 64}, {129, 100}, {40, 256}})
+    for (double temperature : {0.1, 0.002})
+      cases.push_back({"vmf_log_normalizer", {{{K, P}}}, {{"temperature", {temperature}}}});
+}
+
+void add_resampling(Cases& cases) {
+  for (double last : {0, 1})
+    for (double bicubic : {0, 1})
+      for (double antialias : {0, 1}) {
+        Shape shape = last ? Shape{7, 5, 3} : Shape{3, 7, 5};
+        cases.push_back({"interpolate",
+                         {{shape}},
+                         {{"height", {4}},
+                          {"width", {9}},
+                          {"bicubic", {bicubic}},
+                          {"antialias", {antialias}},
+                          {"offset", {0.1}},
+                          {"channels_last", {last}}}});
+      }
+}
+
+void add_updates(Cases& cases) {
+  Input value{{1000}}, probability{{100}, Dtype::F32, -9, 0};
+  cases.push_back({"ema_update", {value, value, none()}, {{"momentum", {0.9}}}, 2e-6, {0}});
+  cases.push_back({"ema_update", {value, value, {{}}}, {{"momentum", {0}}}, 2e-6, {0}});
+  for (double of_logs : {0, 1})
+    cases.push_back({"log_ema_update",
+                     {probability, probability, none()},
+                     {{"momentum", {0.9}}, {"of_logs", {of_logs}}},
+                     2e-6,
+                     {0}});
+  Input p{{33, 3}}, q{{20000}}, positive{{33, 3}, Dtype::F32, 0, 1};
+  Input positive_q{{20000}, Dtype::F32, 0, 1};
+  std::vector<std::pair<std::string, std::vector<double>>> attrs = {{"lr", {1e-3, 1e-2, 1e-3}},
+                                                                    {"weight_decay", {0.1, 0, 0.1}},
+                                                                    {"step", {1, 3, 2}},
+                                                                    {"clip_group", {0, 0, 2}},
+                                                                    {"clip", {3}},
+                                                                    {"beta1", {0.9}},
+                                                                    {"beta2", {0.999}},
+                                                                    {"eps", {1e-8}},
+                                                                    {"momentum", {0.99}}};
+  Input nan{{20000}, Dtype::F32, INFINITY, INFINITY};  // inf - inf
+  for (const Input& gradient : {q, nan})
+    cases.push_back(
+        {"adamw",
+         {{{}}, p, p, p, positive, p, q, gradient, q, positive_q, none(), p, none(), p, p, p},
+         attrs,
+         4e-6,
+         {1, 3, 4, 5, 6, 8, 9, 11, 15},
+         0,
+         1e-30,
+         Dtype::F32});
+}
+
+}  // namespace
+
+std::vector<Case> agreement_cases() {
+  Cases cases;
+  add_elementwise(cases);
+  add_rows(cases);
+  add_layers(cases);
+  add_tokens(cases);
+  add_linear(cases);
+  add_attention(cases);
+  add_prototypes(cases);
+  add_search(cases);
+  add_mixture(cases);
+  add_resampling(cases);
+  add_updates(cases);
+  return cases;
+}
+
+}  // namespace protea::test

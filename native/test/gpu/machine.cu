@@ -1,0 +1,264 @@
+// The emulated machine itself, with kernels that are right and kernels with one mistake planted.
+#include <cmath>
+#include <cstdio>
+#include <vector>
+
+#include "../../cuda/block.cuh"
+#include "../../cuda/device.h"
+#include "../check.h"
+
+namespace protea {
+namespace {
+
+enum class Mistake {
+  None,
+  MissingBarrier,
+  SharedOutOfBounds,
+  GlobalOutOfBounds,
+  DivergentBarrier,
+  DivergentShuffle,
+  EarlyUse,
+  UnorderedBlocks,
+  Unwritten
+};
+
+// y = softmax of each row; the kernel most mistakes are planted in.
+template <Mistake mistake>
+__global__ void softmax_kernel(const float* x, float* y, int64_t columns) {
+  GPU_SHARED(float, parts, [32]);
+  const float* row = x + blockIdx.x * columns;
+  float most = -INFINITY, sum = 0;
+  int64_t end = mistake == Mistake::GlobalOutOfBounds ? columns + 1 : columns;
+  for (int64_t i = threadIdx.x; i < end; i += blockDim.x) most = fmaxf(most, row[i]);
+  most = gpu::warp_max(most);
+  int slot = mistake == Mistake::SharedOutOfBounds ? gpu::warp_index() * 5 : gpu::warp_index();
+  if (gpu::lane_index() == 0) parts[slot] = most;
+  if (mistake != Mistake::MissingBarrier) __syncthreads();
+  bool filled = gpu::lane_index() < gpu::warp_count() || mistake == Mistake::Unwritten;
+  most = gpu::warp_max(filled ? parts[gpu::lane_index()] : -INFINITY);
+  if (mistake != Mistake::DivergentBarrier || threadIdx.x < 64) __syncthreads();
+  if (mistake == Mistake::DivergentShuffle && gpu::lane_index() < 8) most = gpu::warp_max(most);
+  for (int64_t i = threadIdx.x; i < columns; i += blockDim.x) sum += expf(row[i] - most);
+  sum = gpu::block_sum(sum);
+  for (int64_t i = threadIdx.x; i < columns; i += blockDim.x)
+    y[blockIdx.x * columns + i] = expf(row[i] - most) / sum;
+}
+
+// y = x through shared memory, in the background.
+template <Mistake mistake>
+__global__ void copy_kernel(const float* x, float* y) {
+  GPU_SHARED(float, tile, [256]);
+  unsigned i = threadIdx.x;
+  gpu::copy_async<4>(&tile[i], x + i, true);
+  gpu::commit_copies();
+  if (mistake != Mistake::EarlyUse) gpu::wait_copies<0>();
+  __syncthreads();
+  y[i] = tile[255 - i];
+  if (mistake == Mistake::EarlyUse) gpu::wait_copies<0>();
+}
+
+template <Mistake mistake>
+__global__ void count_kernel(int* count) {
+  if (threadIdx.x > 0) return;
+  if (mistake == Mistake::UnorderedBlocks)
+    *count = *count + 1;
+  else
+    atomicAdd(count, 1);
+}
+
+// c (16, 8) = a (16, 16) b (16, 8)
+template <class T>
+__global__ void multiply_kernel(const float* a, const float* b, float* c) {
+  GPU_SHARED(T, left, [16][24]);
+  GPU_SHARED(T, right, [16][24]);  // bᵀ in the first eight rows
+  int lane = gpu::lane_index();
+  for (int i = lane; i < 256; i += 32) left[i / 16][i % 16] = gpu::rounded<T>(a[i]);
+  for (int i = lane; i < 128; i += 32) right[i % 8][i / 8] = gpu::rounded<T>(b[i]);
+  for (int i = lane; i < 128; i += 32) right[8 + i % 8][i / 8] = gpu::rounded<T>(0);
+  __syncwarp();
+  uint32_t x[4], y[4];
+  float d[4] = {};
+  gpu::load_matrices(x, &left[lane & 15][(lane >> 4) * 8]);
+  gpu::load_matrices(y, &right[(lane & 7) + (lane >> 4) * 8][(lane >> 3 & 1) * 8]);
+  uint32_t first[2] = {y[0], y[1]};
+  gpu::mma(d, x, first, T{});
+  for (int i = 0; i < 4; i++) c[(lane / 4 + i / 2 * 8) * 8 + lane % 4 * 2 + i % 2] = d[i];
+}
+
+// The smallest, the largest and the sum of each row, one after another.
+__global__ void extremes_kernel(const float* x, float* y) {
+  float value = x[blockIdx.x * blockDim.x + threadIdx.x];
+  float most = gpu::block_max(value), least = -gpu::block_max(-value);
+  float sum = gpu::block_sum(value), square = gpu::block_sum(value * value);
+  if (threadIdx.x > 0) return;
+  float* to = y + blockIdx.x * 4;
+  to[0] = least;
+  to[1] = most;
+  to[2] = sum;
+  to[3] = square;
+}
+
+// Arrays on the device for one test.
+struct Device32 {
+  Gpu gpu;
+  std::vector<void*> blocks;
+  ~Device32() {
+    for (void* block : blocks) cudaFree(block);
+  }
+  float* make(const std::vector<float>& values) {
+    void* block = gpu.blocks().take(values.size() * sizeof(float));
+    blocks.push_back(block);
+    gpu.upload(block, gpu.stage(values.data(), values.size() * sizeof(float)),
+               values.size() * sizeof(float));
+    return static_cast<float*>(block);
+  }
+  std::vector<float> read(const float* from, size_t count) {
+    std::vector<float> values(count);
+    gpu.download(values.data(), from, count * sizeof(float));
+    return values;
+  }
+};
+
+std::vector<float> wave(size_t count, float scale = 1) {
+  std::vector<float> values(count);
+  for (size_t i = 0; i < count; i++) values[i] = scale * std::sin(1.0f + 0.7f * float(i));
+  return values;
+}
+
+template <Mistake mistake>
+bool softmax_is_right() {
+  constexpr int64_t rows = 3, columns = 1000;
+  Device32 device;
+  std::vector<float> x = wave(rows * columns, 3);
+  float *from = device.make(x), *to = device.make(std::vector<float>(x.size()));
+  GPU_LAUNCH(device.gpu, softmax_kernel<mistake>, gpu::Grid{dim3(rows), dim3(256)}, from, to,
+             columns);
+  std::vector<float> y = device.read(to, x.size());
+  for (int64_t r = 0; r < rows; r++) {
+    double sum = 0;
+    for (int64_t i = 0; i < columns; i++) sum += std::exp(double(x[r * columns + i]));
+    for (int64_t i = 0; i < columns; i++)
+      if (!(std::fabs(y[r * columns + i] - std::exp(double(x[r * columns + i])) / sum) < 1e-6))
+        return false;
+  }
+  return true;
+}
+
+template <Mistake mistake>
+bool copy_is_right() {
+  Device32 device;
+  std::vector<float> x = wave(256);
+  float *from = device.make(x), *to = device.make(std::vector<float>(256));
+  GPU_LAUNCH(device.gpu, copy_kernel<mistake>, gpu::Grid{dim3(1), dim3(256)}, from, to);
+  std::vector<float> y = device.read(to, 256);
+  for (int i = 0; i < 256; i++)
+    if (y[i] != x[255 - i]) return false;
+  return true;
+}
+
+template <Mistake mistake>
+bool count_is_right() {
+  Device32 device;
+  float* count = device.make({0});
+  GPU_LAUNCH(device.gpu, count_kernel<mistake>, gpu::Grid{dim3(9), dim3(32)},
+             reinterpret_cast<int*>(count));
+  int found = 0;
+  device.gpu.download(&found, count, sizeof found);
+  return found == 9;
+}
+
+bool extremes_are_right() {
+  Device32 device;
+  std::vector<float> x = wave(2 * 256);
+  float *from = device.make(x), *to = device.make(std::vector<float>(8));
+  GPU_LAUNCH(device.gpu, extremes_kernel, gpu::Grid{dim3(2), dim3(256)}, from, to);
+  std::vector<float> y = device.read(to, 8);
+  for (int row = 0; row < 2; row++) {
+    double least = 1, most = -1, sum = 0, square = 0;
+    for (int i = 0; i < 256; i++) {
+      double value = x[row * 256 + i];
+      least = std::fmin(least, value);
+      most = std::fmax(most, value);
+      sum += value;
+      square += value * value;
+    }
+    const double expected[] = {least, most, sum, square};
+    for (int i = 0; i < 4; i++)
+      if (!(std::fabs(y[row * 4 + i] - expected[i]) < 1e-4)) return false;
+  }
+  return true;
+}
+
+template <class T>
+bool product_is_right(double bound) {
+  Device32 device;
+  std::vector<float> a = wave(256), b = wave(128, 2);
+  float *left = device.make(a), *right = device.make(b);
+  float* to = device.make(std::vector<float>(128));
+  GPU_LAUNCH(device.gpu, multiply_kernel<T>, gpu::Grid{dim3(1), dim3(32)}, left, right, to);
+  std::vector<float> c = device.read(to, 128);
+  for (int i = 0; i < 16; i++)
+    for (int j = 0; j < 8; j++) {
+      double sum = 0;
+      for (int k = 0; k < 16; k++) sum += double(a[i * 16 + k]) * b[k * 8 + j];
+      if (!(std::fabs(c[i * 8 + j] - sum) < bound)) return false;
+    }
+  return true;
+}
+
+#ifndef __CUDACC__
+void every_schedule(const char* what, bool (*body)()) {
+  for (simt::Order order :
+       {simt::Order::Forward, simt::Order::Reverse, simt::Order::Random, simt::Order::Priority})
+    for (uint64_t seed : {1, 2, 3}) {
+      simt::config = {.order = order, .seed = seed, .defer_copies = seed != 2, .lazy = seed == 3};
+      test::expect(body(), what);
+    }
+  simt::config = {};
+}
+#else
+void every_schedule(const char* what, bool (*body)()) { test::expect(body(), what); }
+#endif
+
+}  // namespace
+
+namespace test {
+
+// The kernels of this file that wait for each other, for the test that leaves waits out.
+std::vector<bool (*)()> waiting_checks() {
+  return {extremes_are_right, copy_is_right<Mistake::None>};
+}
+
+}  // namespace test
+
+void test_machine() {
+  every_schedule("extremes", extremes_are_right);
+  every_schedule("softmax", softmax_is_right<Mistake::None>);
+  every_schedule("asynchronous copy", copy_is_right<Mistake::None>);
+  every_schedule("atomic count", count_is_right<Mistake::None>);
+  every_schedule("bf16 product", [] { return product_is_right<gpu::bf16>(0.1); });
+  every_schedule("f16 product", [] { return product_is_right<gpu::f16>(0.02); });
+}
+
+// Runs one kernel with its mistake; passes when the result is right, so a mistake that is found
+// fails, throws or is stopped by a sanitizer.
+void test_planted(const std::string& name) {
+  using Body = bool (*)();
+  const std::pair<const char*, Body> planted[] = {
+      {"none", softmax_is_right<Mistake::None>},
+      {"missing-barrier", softmax_is_right<Mistake::MissingBarrier>},
+      {"shared-out-of-bounds", softmax_is_right<Mistake::SharedOutOfBounds>},
+      {"global-out-of-bounds", softmax_is_right<Mistake::GlobalOutOfBounds>},
+      {"divergent-barrier", softmax_is_right<Mistake::DivergentBarrier>},
+      {"divergent-shuffle", softmax_is_right<Mistake::DivergentShuffle>},
+      {"unwritten-shared", softmax_is_right<Mistake::Unwritten>},
+      {"early-use-of-copy", copy_is_right<Mistake::EarlyUse>},
+      {"unordered-blocks", count_is_right<Mistake::UnorderedBlocks>},
+  };
+  for (auto [known, body] : planted)
+    if (name == known) every_schedule(known, body);
+  if (name != "list") return;
+  for (auto [known, body] : planted) std::printf("%s\n", known);
+}
+
+}  // namespace protea
