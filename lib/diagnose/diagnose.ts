@@ -30,6 +30,8 @@ export interface DiagnoseOptions {
   /** Named in errors. @default 'prototypes' */
   name?: string;
   onProgress?: OnProgress;
+  /** Gives the memory of `values` back once they are copied; they have length 0 then. @default false */
+  consume?: boolean;
 }
 
 export interface CurvePoint {
@@ -86,7 +88,7 @@ export async function diagnose(
   const [length, rank] = [lengths(rows), await effectiveRank(rows)];
   const { total, dim } = rows;
   const placed = prototypes instanceof Tensor ? prototypes : tensor(rows.values, [total, dim]);
-  if (placed === prototypes) await release(rows.values);
+  if (placed === prototypes || options.consume) await release(rows.values);
   try {
     const asked = [...new Set([epsilon, ...epsilons])].sort((a, b) => a - b);
     const { found, curve } = await watched('copies', sweep(placed, asked, epsilon), onProgress);

@@ -28,26 +28,32 @@ export function groupsOf(
   epsilon: number,
   rule: UniqueRule,
 ): UniqueGroups {
-  const number = new Map<number, number>();
-  const group = Int32Array.from({ length: leaders.length }, (_, k) => {
-    const leader = leaders[k]!;
-    if (!number.has(leader)) number.set(leader, number.size);
-    return number.get(leader)!;
-  });
-  const sizes = new Int32Array(number.size);
-  for (const m of group) sizes[m]!++;
   const total = leaders.length;
+  const number = new Int32Array(total).fill(-1);
+  const found = new Int32Array(total);
+  const group = new Int32Array(total);
+  let unique = 0;
+  for (let k = 0; k < total; k++) {
+    const leader = leaders[k]!;
+    if (number[leader]! < 0) {
+      found[unique] = leader;
+      number[leader] = unique++;
+    }
+    group[k] = number[leader]!;
+  }
+  const sizes = new Int32Array(unique);
+  for (const m of group) sizes[m]!++;
   return {
     total,
-    unique: sizes.length,
+    unique,
     epsilon,
     rule,
     redundancy: {
       max: sizes.reduce((a, b) => Math.max(a, b), 0),
-      mean: total / sizes.length,
+      mean: total / unique,
       histogram: histogram(sizes),
     },
-    rows: Int32Array.from(number.keys()),
+    rows: found.slice(0, unique),
     group,
     sizes,
   };

@@ -16,9 +16,8 @@ import {
   uniqueMap,
   verdict,
 } from '../diagnose/index.js';
-import { release } from '../formats/release.js';
 import { openTensorFile, type TensorFile } from '../formats/tensor-file.js';
-import { type Tensor, tensor, type UniqueRule } from '../tensor/index.js';
+import type { UniqueRule } from '../tensor/index.js';
 import { type AssignedImages, assignImages, normalisationOf, thumbnail } from './images.js';
 import { readNetwork } from './network.js';
 
@@ -98,34 +97,18 @@ async function diagnoseHead(
   const temperature =
     head.network === 'student' ? facts.studentTemperature : facts.teacherTemperature;
   const gains = head.gains ? (await file.read(head.gains)).values : undefined;
-  const prototypes = await placed(file, head.name);
-  try {
-    return await diagnose(prototypes, {
-      epsilon,
-      rule,
-      temperature,
-      name: `${file.path}: ${head.name}`,
-      ...(gains ? { gains } : {}),
-      ...(onProgress
-        ? { onProgress: (part, done) => onProgress(`${head.name}: ${part}`, done) }
-        : {}),
-    });
-  } finally {
-    prototypes.dispose();
-  }
+  return diagnose(await file.read(head.name), {
+    epsilon,
+    rule,
+    temperature,
+    name: `${file.path}: ${head.name}`,
+    consume: true,
+    ...(gains ? { gains } : {}),
+    ...(onProgress
+      ? { onProgress: (part, done) => onProgress(`${head.name}: ${part}`, done) }
+      : {}),
+  });
 }
-
-/** A tensor of a file in native memory alone: large ones are not held twice. */
-async function placed(file: TensorFile, name: string): Promise<Tensor> {
-  const { values, shape } = await file.read(name);
-  const exact = values instanceof Float64Array ? values : undefined;
-  const result = tensor(exact ?? floatsOf(values), shape);
-  await release(values);
-  return result;
-}
-
-const floatsOf = (values: ArrayLike<number>) =>
-  values instanceof Float32Array ? values : Float32Array.from(values);
 
 /** Shows the images to the network of a head and adds what they say to its report. */
 async function addImages(
