@@ -47,8 +47,9 @@ void forward(const Run& run) {
     GreedyGroups<T>(u, epsilons, leader).run();
     int32_t* component = components == 2 ? leader + E * K : leader;
     if (components == 2) std::copy_n(leader, E * K, component);
-    for (int64_t e = 0; components && e < E; e++)
+    parallel_for(components ? E : 0, 1, [&](int64_t e, int64_t) {
       ConnectedGroups<T>(u, epsilons[e], component + e * K).run();
+    });
   });
 }
 
