@@ -5,6 +5,10 @@
 #include <cstdlib>
 #include <new>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 namespace protea {
 namespace {
 
@@ -39,6 +43,12 @@ void* scratch_bytes(int slot, size_t bytes) {
     total += size;
   }
   return data;
+}
+
+void trim_heap() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }
 
 size_t scratch_in_use() { return total; }

@@ -15,6 +15,10 @@ T* scratch(int slot, size_t count) {
   return static_cast<T*>(scratch_bytes(slot, count * sizeof(T)));
 }
 
+// Gives freed memory back to the system, after work that took much of it for a short while: the
+// allocator would keep it for later.
+void trim_heap();
+
 // Bytes held by all threads, for memory reports.
 size_t scratch_in_use();
 

@@ -31,11 +31,7 @@ class ConnectedGroups {
     auto wide = std::stable_partition(order.begin(), order.end(),
                                       [&](int32_t g) { return size_of(g) > 1; }) -
                 order.begin();
-    const Sketch<T> sketch(u_, 1 - least_product(theta_ + 2 * widest_), &leaders_);
-    for (int64_t row = 0; row < wide; row += tile_rows)
-      for (int64_t column = row; column < group_count(); column += tile_columns)
-        meet(sketch, order.data() + row, std::min(tile_rows, wide - row), order.data() + column,
-             std::min(tile_columns, group_count() - column));
+    if (wide > 0) meet_all(order, wide);
     for (int64_t k = 0; k < u_.count(); k++) parent_[k] = find(static_cast<int32_t>(k));
   }
 
@@ -77,6 +73,15 @@ class ConnectedGroups {
     for (int64_t k = 0; k < u_.count(); k++)
       members_[next[number[parent_[k]]]++] = static_cast<int32_t>(k);
     widest_ = radius_.empty() ? 0 : *std::max_element(radius_.begin(), radius_.end());
+  }
+
+  // The first `wide` groups with each other and with the rest.
+  void meet_all(const std::vector<int32_t>& order, int64_t wide) {
+    const Sketch<T> sketch(u_, 1 - least_product(theta_ + 2 * widest_), &leaders_);
+    for (int64_t row = 0; row < wide; row += tile_rows)
+      for (int64_t column = row; column < group_count(); column += tile_columns)
+        meet(sketch, order.data() + row, std::min(tile_rows, wide - row), order.data() + column,
+             std::min(tile_columns, group_count() - column));
   }
 
   // Two sets of groups, by the bounds of their leaders' products.

@@ -51,6 +51,7 @@ void forward(const Run& run) {
       ConnectedGroups<T>(u, epsilons[e], component + e * K).run();
     });
   });
+  trim_heap();
 }
 
 }  // namespace
