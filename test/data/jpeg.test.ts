@@ -1,7 +1,7 @@
 // The direct way to libjpeg-turbo gives what the general decoder gives, or leaves the file to it.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import test from 'ava';
+import test, { type ImplementationFn } from 'ava';
 import sharp, { type JpegOptions } from 'sharp';
 import { addon } from '../../lib/native.js';
 import { uniforms } from '../../lib/nn/index.js';
@@ -9,7 +9,12 @@ import { sharedPath, testWith } from '../support/shared.js';
 
 const hostile = (file: string) => readFileSync(join(sharedPath('data/hostile'), file));
 const direct = (bytes: Uint8Array, maxPixels = 1e8) => addon().decodeJpeg(bytes, maxPixels);
-const needsJpeg = addon().hasJpeg() ? test : test.skip;
+
+/** A test of the direct way; skipped by name in a build without it. */
+function needsJpeg(title: string, body: ImplementationFn<[]>): void {
+  if (addon().hasJpeg()) test(title, body);
+  else test.skip(`${title} (the addon was built without libjpeg-turbo)`, body);
+}
 
 async function general(bytes: Uint8Array): Promise<Buffer> {
   return sharp(bytes).toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer();
