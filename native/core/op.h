@@ -52,8 +52,13 @@ struct Outputs {
   // Bit i: backward reads in[i] (out[i]). The tape keeps nothing else alive.
   uint64_t reads_in = ~uint64_t{0};
   uint64_t reads_out = ~uint64_t{0};
+  // Bit i: in[i] is a constant, as targets and masks are: no gradient flows to it, even if it is
+  // tracked. Backward must write every other gradient that it is given.
+  uint64_t constants = 0;
   // Inputs the op changes in place. Such an op is never recorded.
   std::vector<size_t> mutates = {};
+
+  bool is_constant(size_t i) const { return i < 64 && (constants >> i & 1); }
 };
 
 // What an op is: one value of this struct, made from one line of ops/list.h.

@@ -130,7 +130,7 @@ std::vector<Tensor> Runtime::call(const Op& op, std::vector<Tensor> in, Attrs at
   check_mutation(op, in, outputs);
   Device device = device_of(op, in);
   const Kernel& kernel = op.kernel(device);
-  bool recorded = outputs.mutates.empty() && tape_.wants(in);
+  bool recorded = outputs.mutates.empty() && tape_.wants(in, outputs);
   check(!recorded || kernel.backward, Code::Unsupported, "[", op.name,
         "] has no gradient; call it inside unrecorded(...)");
 
@@ -153,8 +153,8 @@ Tensor Runtime::reshape(const Tensor& x, const Shape& shape) {
   Tensor y = x;
   y.shape = shape;
   y.id = next_id_++;
-  if (tape_.wants({&x, 1})) {
-    Outputs none{{}, 1, 0, 0};
+  Outputs none{{}, 1, 0, 0};
+  if (tape_.wants({&x, 1}, none)) {
     tape_.record(nullptr, {&x, 1}, {&y, 1}, none, {});
   }
   return y;
@@ -203,7 +203,7 @@ void Runtime::back(const Node& node, Gradients& gradients) {
   std::unordered_set<uint64_t> seen;
   for (size_t i = 0; i < din.size(); i++) {
     const Tensor& x = node.in[i].tensor;
-    if (!x || !tape_.tracks(x) || !is_floating(x.dtype)) continue;
+    if (!x || node.in[i].constant || !tape_.tracks(x) || !is_floating(x.dtype)) continue;
     auto [slot, fresh] = gradients.try_emplace(x.id);
     if (fresh) slot->second = make(x.shape, x.dtype, device, node.op->name);
     if (seen.insert(x.id).second) {

@@ -14,18 +14,20 @@ Slot slot(const Tensor& tensor, bool read) {
 
 }  // namespace
 
-bool Tape::wants(std::span<const Tensor> in) const {
+bool Tape::wants(std::span<const Tensor> in, const Outputs& outputs) const {
   if (paused) return false;
-  for (const Tensor& tensor : in)
-    if (tensor && tracked_.contains(tensor.id)) return true;
+  for (size_t i = 0; i < in.size(); i++)
+    if (in[i] && !outputs.is_constant(i) && tracked_.contains(in[i].id)) return true;
   return false;
 }
 
 void Tape::record(const Op* op, std::span<const Tensor> in, std::span<const Tensor> out,
                   const Outputs& outputs, const Attrs& attrs) {
   Node node{op, {}, {}, outputs.visible, attrs};
-  for (size_t i = 0; i < in.size(); i++)
+  for (size_t i = 0; i < in.size(); i++) {
     node.in.push_back(slot(in[i], i >= 64 || (outputs.reads_in >> i & 1)));
+    node.in.back().constant = outputs.is_constant(i);
+  }
   for (size_t i = 0; i < out.size(); i++)
     node.out.push_back(slot(out[i], i >= 64 || (outputs.reads_out >> i & 1)));
   for (size_t i = 0; i < outputs.visible; i++) tracked_.insert(out[i].id);

@@ -11,6 +11,7 @@ namespace protea {
 struct Slot {
   Tensor tensor;
   bool read = false;
+  bool constant = false;
 };
 
 struct Node {
@@ -31,7 +32,7 @@ class Tape {
 
   void record(const Op* op, std::span<const Tensor> in, std::span<const Tensor> out,
               const Outputs& outputs, const Attrs& attrs);
-  bool wants(std::span<const Tensor> in) const;
+  bool wants(std::span<const Tensor> in, const Outputs& outputs) const;
 
   bool empty() const { return nodes_.empty(); }
   size_t size() const { return nodes_.size(); }

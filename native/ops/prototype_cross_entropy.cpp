@@ -9,7 +9,7 @@
 //     CE = lse_s - Σ_k q_k l_sk = lse_s - z_s · m_t / temperature_s - Σ_k q_k bias_k,  m_t = Σ q_k
 //     w_k dz_s = (Σ_k p_k w_k - m_t) / temperature_s,  dW = (pᵀ z_s - qᵀ Σ_v z_s) / temperature_s
 //   so of each row only its log-sum-exp and its mean prototype are needed, taken in one pass over
-//   blocks of prototypes with a running softmax. Gradients to z_student, w_student, bias_student.
+//   blocks of prototypes with a running softmax. The teacher and row_weight are constants.
 //   saves log-sum-exps (S + T), mean prototypes (S + T, P), the tops of the running softmax
 //   (blocks, S + T) and, up to kept_elements, the exponentials (K, S + T); beyond that backward
 //   computes the logits again and memory stays O((S + T + K) P)
@@ -77,6 +77,7 @@ Outputs prototype_cross_entropy_infer(std::span<const Tensor> in, const Attrs& a
                    {tiles, dtype}}};
   outputs.reads_in = kept ? 1 << z_student | 1 << row_weight : 0b1111111;
   outputs.reads_out = 0b11110;
+  outputs.constants = 1 << z_teacher | 1 << w_teacher | 1 << bias_teacher | 1 << row_weight;
   return outputs;
 }
 

@@ -1,7 +1,7 @@
 // residual: y = x + keep_b / (1 - drop) gamma branch
 //   x (B, ..., D), branch (same), gamma (D) or none (LayerScale), keep (B) of 0 and 1 or none
 //   (drop path, one draw an image), attrs drop in [0, 1) -> y (same)
-//   saves nothing; backward reads branch, gamma and keep
+//   saves nothing; backward reads branch, gamma and keep, which is a constant
 //   Touvron et al. 2021, "Going deeper with image transformers"; Huang et al. 2016, "Deep networks
 //   with stochastic depth"
 #include "../core/op.h"
@@ -28,6 +28,7 @@ Outputs residual_infer(std::span<const Tensor> in, const Attrs& attrs) {
   // branch itself is read for dgamma alone.
   outputs.reads_in = gamma ? 0b1110 : 0b1100;
   outputs.reads_out = 0;
+  outputs.constants = 0b1000;
   return outputs;
 }
 

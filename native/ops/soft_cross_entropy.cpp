@@ -1,6 +1,6 @@
 // soft_cross_entropy: loss_b = -Σ_k q_bk log softmax(z_b / temperature)_k
 //   logits z (B, K), target q (B, K), attrs temperature -> loss (B)
-//   saves softmax(z / temperature) (B, K); gradient to the logits only. For small K; training uses
+//   saves softmax(z / temperature) (B, K); the target is a constant. For small K; training uses
 //   prototype_cross_entropy, which makes no tensor of this size.
 #include "../core/op.h"
 #include "../core/parallel.h"
@@ -21,6 +21,7 @@ Outputs soft_cross_entropy_infer(std::span<const Tensor> in, const Attrs& attrs)
   Outputs outputs{{{Shape{logits.dim(0)}, logits.dtype}, {logits.shape, logits.dtype}}};
   outputs.reads_in = 0b10;
   outputs.reads_out = 0b10;
+  outputs.constants = 0b10;
   return outputs;
 }
 
@@ -49,7 +50,6 @@ void forward(const Run& run) {
 // dz = dloss / T (p Σ q - q)
 void backward(const Run& run) {
   const Gradient& dz = run.din[0];
-  check(!run.din[1], Code::Unsupported, "[soft_cross_entropy] the target has no gradient");
   if (!dz) return;
   int64_t K = run.out[1].dim(1);
   with_floating(run.out[1].dtype, [&]<class T>() {

@@ -15,7 +15,7 @@ import {
 export interface Input {
   shape: number[];
   values: number[];
-  /** Off for indices and for inputs without a gradient. @default true */
+  /** Off for constants, which must get no gradient though they are watched. @default true */
   differentiable?: boolean;
   dtype?: 'i32' | 'u8';
 }
@@ -108,9 +108,7 @@ async function gradients(
 ): Promise<(number[] | undefined)[]> {
   const found = scope(() => {
     const inputs = place(c.inputs, values, at);
-    const wanted = inputs.map((x, i) =>
-      x && c.inputs[i]!.differentiable !== false && !c.inputs[i]!.dtype ? watch(x) : undefined,
-    );
+    const wanted = inputs.map((x, i) => (x && !c.inputs[i]!.dtype ? watch(x) : undefined));
     const losses = Array.from({ length: times }, () =>
       objective(call(c.op, inputs, c.attrs), c.outputs),
     );
@@ -228,6 +226,9 @@ async function checkGradient(
   const exact = await gradients(c, values, exactly, 1);
   const doubled = await gradients(c, values, exactly, 2);
   for (const [i, gradient] of exact.entries()) {
+    const input = c.inputs[i];
+    const expected = input && !input.dtype && input.differentiable !== false;
+    t.is(gradient !== undefined, !!expected, `input ${i} has a gradient`);
     if (!gradient) continue;
     const numeric: number[] = [];
     for (let j = 0; j < gradient.length; j++) {
