@@ -14,8 +14,11 @@ namespace {
 // cache of 1 MiB.
 constexpr int64_t block_depth = 256, block_columns = 512, block_rows = 168;
 // Threads share pieces of C. Each packs its own operands, so a piece should be worth this many
-// operations; more than max_pieces are made only to fit the cache.
-constexpr int64_t piece_work = 4 << 20, max_pieces = 16;
+// operations, and no more are made than keep the threads evenly busy or fit the cache.
+constexpr int64_t piece_work = 4 << 20, pieces_per_thread = 3;
+// The left operand is packed when its rows lie further apart than this: rows a page apart share
+// sets of the L1 cache.
+constexpr int64_t near_rows = 3072;  // bytes
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -29,10 +32,12 @@ struct Cut {
   int64_t rows, columns;  // numbers of parts
 };
 
-// Depends on the shape alone, never on the number of threads: pieces decide the order of rounding
-// only through `depth`, which is cut the same way everywhere.
+// The number of threads may decide here: each number of C is summed along `depth` in the same order
+// whatever piece it is in.
 Cut cut(int64_t M, int64_t N, int64_t K, int64_t strip, int64_t panel) {
-  int64_t wanted_pieces = std::clamp<int64_t>(2 * M * N * K / piece_work, 1, max_pieces);
+  int threads = thread_count();
+  int64_t most = threads == 1 ? 1 : pieces_per_thread * threads;
+  int64_t wanted_pieces = std::clamp<int64_t>(2 * M * N * K / piece_work, 1, most);
   Cut parts{ceil_div(M, block_rows), ceil_div(N, block_columns)};
   while (parts.rows * parts.columns < wanted_pieces) {
     int64_t rows = M / parts.rows, columns = N / parts.columns;
@@ -52,13 +57,18 @@ template <class T>
 class Piece {
  public:
   Piece(const GemmTiles<T>& tiles, Matrix<T> a, Matrix<T> b, T* c, int64_t ldc)
-      : tiles_(tiles), a_(a), b_(b), c_(c), ldc_(ldc) {}
+      : tiles_(tiles),
+        a_(a),
+        b_(b),
+        packs_left_(a.transpose || a.stride * static_cast<int64_t>(sizeof(T)) > near_rows),
+        c_(c),
+        ldc_(ldc) {}
 
   void run(int64_t row, int64_t rows, int64_t column, int64_t columns, int64_t K, bool accumulate) {
     for (int64_t k = 0; k < K || k == 0; k += block_depth) {
       int64_t depth = std::min(block_depth, K - k);
       pack(row, rows, column, columns, k, depth);
-      multiply(row, rows, column, columns, depth, accumulate || k > 0);
+      multiply(row, rows, column, columns, k, depth, accumulate || k > 0);
     }
   }
 
@@ -66,14 +76,9 @@ class Piece {
   int64_t strips(int64_t rows) const { return ceil_div(rows, tiles_.max_rows); }
 
   void pack(int64_t row, int64_t rows, int64_t column, int64_t columns, int64_t k, int64_t depth) {
-    left_ = scratch<T>(first_gemm_slot, rows * depth + GemmTiles<T>::slack);
+    if (packs_left_) pack_left(row, rows, k, depth);
     int64_t panels = ceil_div(columns, tiles_.columns);
     right_ = scratch<T>(first_gemm_slot + 1, panels * tiles_.columns * depth + GemmTiles<T>::slack);
-    for (int64_t s = 0, count = strips(rows); s < count; s++) {
-      int64_t begin = rows * s / count, end = rows * (s + 1) / count;
-      tiles_.pack_strip(end - begin, depth, at(a_, row + begin, k), a_.stride, a_.transpose,
-                        left_ + begin * depth);
-    }
     for (int64_t p = 0; p < panels; p++) {
       int64_t begin = p * tiles_.columns, width = std::min(tiles_.columns, columns - begin);
       tiles_.pack_panel(depth, width, at(b_, k, column + begin), b_.stride, b_.transpose,
@@ -81,15 +86,30 @@ class Piece {
     }
   }
 
+  void pack_left(int64_t row, int64_t rows, int64_t k, int64_t depth) {
+    left_ = scratch<T>(first_gemm_slot, rows * depth + GemmTiles<T>::slack);
+    for (int64_t s = 0, count = strips(rows); s < count; s++) {
+      int64_t begin = rows * s / count, end = rows * (s + 1) / count;
+      tiles_.pack_strip(end - begin, depth, at(a_, row + begin, k), a_.stride, a_.transpose,
+                        left_ + begin * depth);
+    }
+  }
+
   // One panel stays in L1 while the strips pass by.
-  void multiply(int64_t row, int64_t rows, int64_t column, int64_t columns, int64_t depth,
-                bool accumulate) {
+  void multiply(int64_t row, int64_t rows, int64_t column, int64_t columns, int64_t k,
+                int64_t depth, bool accumulate) {
     for (int64_t begin = 0; begin < columns; begin += tiles_.columns) {
       int64_t width = std::min(tiles_.columns, columns - begin);
       for (int64_t s = 0, count = strips(rows); s < count; s++) {
         int64_t first = rows * s / count, last = rows * (s + 1) / count;
-        tiles_.multiply(last - first, depth, width, left_ + first * depth, right_ + begin * depth,
-                        c_ + (row + first) * ldc_ + column + begin, ldc_, accumulate);
+        T* c = c_ + (row + first) * ldc_ + column + begin;
+        const T* panel = right_ + begin * depth;
+        if (packs_left_)
+          tiles_.multiply(last - first, depth, width, left_ + first * depth, panel, c, ldc_,
+                          accumulate);
+        else
+          tiles_.multiply_rows(last - first, depth, width, at(a_, row + first, k), a_.stride, panel,
+                               c, ldc_, accumulate);
       }
     }
   }
@@ -100,6 +120,7 @@ class Piece {
 
   const GemmTiles<T>& tiles_;
   Matrix<T> a_, b_;
+  bool packs_left_;
   T* c_;
   int64_t ldc_;
   T *left_ = nullptr, *right_ = nullptr;

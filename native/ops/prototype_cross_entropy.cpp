@@ -20,19 +20,13 @@
 #include <vector>
 
 #include "../core/scratch.h"
-#include "../kernels/panels.h"
-#include "prototype_blocks.h"
+#include "cross_entropy_problem.h"
 
 namespace protea {
+
+using namespace cross_entropy;
+
 namespace {
-
-// 32 MiB of f32.
-constexpr int64_t kept_elements = int64_t{1} << 23;
-
-enum { z_student, w_student, bias_student, z_teacher, w_teacher, bias_teacher, row_weight };
-enum { loss, log_sum_exps, means, tops, exponentials };
-
-bool keeps(int64_t rows, int64_t K) { return rows * K <= kept_elements; }
 
 void check_views(std::span<const Tensor> in, const Attrs& attrs) {
   const char* op = "[prototype_cross_entropy]";
@@ -82,83 +76,6 @@ Outputs prototype_cross_entropy_infer(std::span<const Tensor> in, const Attrs& a
 }
 
 namespace {
-
-// The rows of student and teacher, one below the other, and how much each pair counts.
-template <class T>
-struct Problem {
-  LogitRows<T> student, teacher;
-  PrototypeBlocks blocks;
-  int64_t S, R, P, images, views, teacher_views;
-  std::span<const double> pairs;
-  const T* row_weight;
-  bool kept;
-
-  explicit Problem(const Run& run)
-      : student(rows_of(run, z_student, "student_temperature")),
-        teacher(rows_of(run, z_teacher, "teacher_temperature")),
-        blocks(run.in[w_student].dim(0)),
-        S(student.rows),
-        R(S + teacher.rows),
-        P(student.P),
-        images(S / run.attrs.integer("views")),
-        views(run.attrs.integer("views")),
-        teacher_views(run.attrs.integer("teacher_views")),
-        pairs(run.attrs.list("pairs")),
-        row_weight(run.in[6] ? run.in[6].as<T>() : nullptr),
-        kept(keeps(R, blocks.K)) {}
-
-  static LogitRows<T> rows_of(const Run& run, int first, const char* temperature) {
-    const Array &z = run.in[first], &w = run.in[first + 1], &bias = run.in[first + 2];
-    return {z.as<T>(), w.as<T>(), bias ? bias.as<T>() : nullptr,
-            z.dim(0),  z.dim(1),  static_cast<T>(1 / run.attrs.number(temperature))};
-  }
-
-  // Calls body(s, t, weight) for every pair of a student and a teacher row that counts.
-  template <class Body>
-  void each_pair(const Body& body) const {
-    for (int64_t v = 0; v < views; v++)
-      for (int64_t u = 0; u < teacher_views; u++)
-        for (int64_t b = 0; b < images; b++) {
-          int64_t s = v * images + b;
-          double weight = pairs[v * teacher_views + u] * (row_weight ? row_weight[s] : 1.0);
-          if (weight != 0) body(s, u * images + b, weight);
-        }
-  }
-};
-
-// The bottleneck vectors of both sides, ready for the products with any block of prototypes.
-template <class T>
-struct PackedRows {
-  const Problem<T>& problem;
-  Panels<T> student, teacher;
-
-  explicit PackedRows(const Problem<T>& problem)
-      : problem(problem), student(packed(problem.student)), teacher(packed(problem.teacher)) {}
-
-  static Panels<T> packed(const LogitRows<T>& of) { return {{of.z, of.P, true}, of.P, of.rows}; }
-
-  // The logits of one block into tile (block, R); top (R) rises to the largest of each row. The
-  // teacher's prototypes are fetched beside the student's products, the student's next ones beside
-  // the teacher's.
-  void logits(int64_t block, T* tile, T* top) const {
-    const PrototypeBlocks& blocks = problem.blocks;
-    const LogitRows<T>&s = problem.student, &t = problem.teacher;
-    bool last = block + 1 == blocks.count || blocks.width(block + 1) < blocks.size;
-    const T* next = last ? nullptr : s.w + blocks.begin(block + 1) * s.P;
-    one_side(s, student, block, tile, top, t.w + blocks.begin(block) * t.P);
-    one_side(t, teacher, block, tile + problem.S, top + problem.S, next);
-  }
-
- private:
-  void one_side(const LogitRows<T>& of, const Panels<T>& z, int64_t block, T* tile, T* top,
-                const T* ahead) const {
-    const PrototypeBlocks& blocks = problem.blocks;
-    int64_t n = blocks.width(block), R = problem.R;
-    z.multiply(n, of.w + blocks.begin(block) * of.P, of.P, tile, R, false, ahead);
-    rows<T>().columns_affine_largest(n, of.rows, R, of.inverse_temperature,
-                                     of.bias_of(blocks, block), tile, top);
-  }
-};
 
 // What one piece of the prototypes adds up for all rows: a running softmax, of which `top` only
 // grows.
