@@ -19,16 +19,20 @@ void gelu(int64_t n, const T* x, T* y) {
 
 // d/dx x Phi(x) = Phi(x) + x phi(x)
 template <class T>
+PROTEA_INLINE T gelu_slope(T x) {
+  T decay = normal_decay(x);
+  return normal_cdf(x, decay) + x * T(0.3989422804014327) * decay;
+}
+
+template <class T>
 void gelu_back(int64_t n, const T* x, const T* dy, T* dx, bool accumulate) {
-  T keep = accumulate ? T(1) : T(0);
-  if (!accumulate)
-    for (int64_t i = 0; i < n; i++) dx[i] = 0;  // NaN of new memory must not survive keep = 0
+  if (accumulate) {
 #pragma omp simd
-  for (int64_t i = 0; i < n; i++) {
-    T decay = normal_decay(x[i]);
-    T slope = normal_cdf(x[i], decay) + x[i] * T(0.3989422804014327) * decay;
-    dx[i] = keep * dx[i] + dy[i] * slope;
+    for (int64_t i = 0; i < n; i++) dx[i] += dy[i] * gelu_slope(x[i]);
+    return;
   }
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) dx[i] = dy[i] * gelu_slope(x[i]);
 }
 
 template <class T>

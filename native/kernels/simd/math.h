@@ -10,11 +10,8 @@
 
 namespace protea::PROTEA_ISA {
 
-PROTEA_INLINE float exp_of(float x) {
-  // e^x = 2^n e^r, |r| <= ln2 / 2; ln2 in two parts; degree 6 for e^r. Clamped to the range of f32.
-  x = x < -87.33654f ? -87.33654f : x;
-  x = x > 88.72283f ? 88.72283f : x;
-  float n = __builtin_rintf(x * 1.44269504f);
+// e^(x - n ln2) for the whole number n nearest to x / ln2: ln2 in two parts, degree 6.
+PROTEA_INLINE float exp_of_rest(float x, float n) {
   float r = __builtin_fmaf(n, -0.693359375f, x);
   r = __builtin_fmaf(n, 2.12194440e-4f, r);
   float p = 1.3981999e-3f;
@@ -23,17 +20,37 @@ PROTEA_INLINE float exp_of(float x) {
   p = __builtin_fmaf(p, r, 0.16666667f);
   p = __builtin_fmaf(p, r, 0.5f);
   p = __builtin_fmaf(p, r, 1.0f);
-  p = __builtin_fmaf(p, r, 1.0f);
+  return __builtin_fmaf(p, r, 1.0f);
+}
+
+// e^x = 2^n e^r. Clamped to the range of f32.
+PROTEA_INLINE float exp_of(float x) {
+  x = x < -87.33654f ? -87.33654f : x;
+  x = x > 88.72283f ? 88.72283f : x;
+  float n = __builtin_rintf(x * 1.44269504f);
   // 2^n in two steps, so that n = 128 and subnormals' neighbourhood stay in range.
   int32_t half = static_cast<int32_t>(n) / 2, rest = static_cast<int32_t>(n) - half;
   union {
     int32_t i;
     float f;
   } a{(half + 127) << 23}, b{(rest + 127) << 23};
-  return p * a.f * b.f;
+  return exp_of_rest(x, n) * a.f * b.f;
 }
 
 PROTEA_INLINE double exp_of(double x) { return ::exp(x); }
+
+// e^x for x <= 0 and a little above, where 2^n needs one step: the same bits as exp_of.
+PROTEA_INLINE float exp_of_negative(float x) {
+  x = x < -87.33654f ? -87.33654f : x;
+  float n = __builtin_rintf(x * 1.44269504f);
+  union {
+    int32_t i;
+    float f;
+  } power{(static_cast<int32_t>(n) + 127) << 23};
+  return exp_of_rest(x, n) * power.f;
+}
+
+PROTEA_INLINE double exp_of_negative(double x) { return ::exp(x); }
 
 // 1 - erf(|x|) = poly(t) e^(-x^2), t = 1 / (1 + 0.3275911 |x|), to 1.5e-7 (Abramowitz and Stegun,
 // 7.1.26); `decay` is e^(-x^2), which the density needs too.
@@ -57,7 +74,7 @@ PROTEA_INLINE double normal_cdf(double x, double) { return 0.5 * ::erfc(-x * 0.7
 
 template <class T>
 PROTEA_INLINE T normal_decay(T x) {
-  return exp_of(T(-0.5) * x * x);
+  return exp_of_negative(T(-0.5) * x * x);
 }
 
 // ln x for normal x > 0: x = 2^n m, m in [sqrt 1/2, sqrt 2); degree 9 in m - 1 (Cephes logf).

@@ -63,7 +63,7 @@ T exp_sum(int64_t n, T shift, T* x) {
   T sum = 0;
 #pragma omp simd reduction(+ : sum)
   for (int64_t i = 0; i < n; i++) {
-    x[i] = exp_of(x[i] - shift);
+    x[i] = exp_of_negative(x[i] - shift);
     sum += x[i];
   }
   return sum;
@@ -88,7 +88,7 @@ void columns_exp_sum(int64_t n, int64_t m, int64_t stride, const T* shift, T* x,
   for (int64_t i = 0; i < n; i++, x += stride) {
 #pragma omp simd
     for (int64_t j = 0; j < m; j++) {
-      T value = exp_of(x[j] - shift[j]);
+      T value = exp_of_negative(x[j] - shift[j]);
       x[j] = value;
       sum[j] += value;
     }
@@ -181,7 +181,7 @@ void softmax(int64_t rows, int64_t D, const T* x, T scale, T* y, T* lse) {
     T sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (int64_t j = 0; j < D; j++) {
-      T e = exp_of(x[j] * scale - most);
+      T e = exp_of_negative(x[j] * scale - most);
       y[j] = e;
       sum += e;
     }
@@ -197,7 +197,7 @@ void softmax_again(int64_t rows, int64_t D, const T* x, T scale, const T* lse, T
   for (int64_t i = 0; i < rows; i++, x += D, y += D) {
     T shift = lse[i];
 #pragma omp simd
-    for (int64_t j = 0; j < D; j++) y[j] = exp_of(x[j] * scale - shift);
+    for (int64_t j = 0; j < D; j++) y[j] = exp_of_negative(x[j] * scale - shift);
   }
 }
 
