@@ -2,7 +2,7 @@
 // least of the rounds: node scripts/bench-epsilons.mjs [K 16384] [rounds 5] [sets by name].
 // PROTEA_THREADS=1 keeps waiting threads out of it.
 import { normals } from '../dist/lib/nn/index.js';
-import { prototypeGroups, tensor, uniquePrototypes } from '../dist/lib/tensor/index.js';
+import { prototypeGroups, tensor } from '../dist/lib/tensor/index.js';
 
 const [K, rounds] = [Number(process.argv[2] ?? 16384), Number(process.argv[3] ?? 5)];
 const asked = new RegExp(process.argv[4] ?? '');

@@ -165,9 +165,7 @@ class ConnectedGroups {
     return found;
   }
 
-  bool near(int32_t x, int32_t y, double product) const {
-    return u_.near(x, y, product, epsilon_);
-  }
+  bool near(int32_t x, int32_t y, double product) const { return u_.near(x, y, product, epsilon_); }
 
   bool touch(int64_t a, int64_t b) const {
     std::vector<int32_t> from = facing(a, b), to = facing(b, a);

@@ -35,7 +35,11 @@ class GreedyGroups {
   // Groups `which` rows, in index order, among themselves. open (K) is working memory.
   GreedyGroups(const Directions<T>& u, std::span<const Level> levels, std::vector<int32_t> which,
                std::vector<uint64_t>& open)
-      : u_(u), levels_(levels), bound_(1 - widest(levels)), waiting_(std::move(which)), open_(open) {
+      : u_(u),
+        levels_(levels),
+        bound_(1 - widest(levels)),
+        waiting_(std::move(which)),
+        open_(open) {
     if (count() > block_rows) sketch_.emplace(u, 1 - bound_, &waiting_);
     auto all = levels.size() == 64 ? ~uint64_t{0} : (uint64_t{1} << levels.size()) - 1;
     for (int32_t k : waiting_) open_[k] = all;
@@ -123,7 +127,8 @@ class GreedyGroups {
     auto m = static_cast<int64_t>(leaders_.size());
     int64_t W = sketch_->width();
     T* bounds = scratch<T>(2, piece_rows * block_rows);
-    gemm<T>(n, m, W, {sketch_->row(begin), W}, {leader_sketches_.data(), W, true}, bounds, m, false);
+    gemm<T>(n, m, W, {sketch_->row(begin), W}, {leader_sketches_.data(), W, true}, bounds, m,
+            false);
     T least = static_cast<T>(bound_ - sketch_->slack());
     int64_t candidates = 0;
     for (int64_t i = 0; i < n; i++) candidates += rows<T>().largest(m, bounds + i * m) >= least;
