@@ -117,6 +117,7 @@ void forward(const Run& run) {
     if (components) grouping.connect([&](const Level& level) { return level.leader + offset; });
   });
   trim_heap();
+  report_progress(1);
 }
 
 }  // namespace

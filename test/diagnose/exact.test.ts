@@ -121,12 +121,13 @@ for (const [name, make] of Object.entries(sets))
       uniquePrototypes(w, epsilons, 'components').read(),
       prototypeGroups(w, epsilons).read(),
     ]);
-    const of = (found: typeof all, e: number) => found.slice(e * manyRows, (e + 1) * manyRows);
+    const of = (found: typeof all, e: number) =>
+      found.subarray(e * manyRows, (e + 1) * manyRows).join();
     for (const [e, epsilon] of epsilons.entries()) {
-      t.deepEqual(of(all, e), await uniquePrototypes(w, [epsilon]).read());
-      t.deepEqual(of(joined, e), await uniquePrototypes(w, [epsilon], 'components').read());
-      t.deepEqual(of(both, e), of(all, e));
-      t.deepEqual(of(both, E + e), of(joined, e));
+      t.is(of(all, e), of(await uniquePrototypes(w, [epsilon]).read(), 0));
+      t.is(of(joined, e), of(await uniquePrototypes(w, [epsilon], 'components').read(), 0));
+      t.is(of(both, e), of(all, e));
+      t.is(of(both, E + e), of(joined, e));
     }
   });
 
