@@ -1,7 +1,8 @@
 // Builds the native tests, which need no Node, into build/native-<mode>:
 //   cpu    CPU kernels alone
+//   cpu-asan  the same under AddressSanitizer and UndefinedBehaviorSanitizer
 //   plain  with the CUDA files, emulated
-//   asan   the same under AddressSanitizer and UndefinedBehaviorSanitizer
+//   asan   these under both sanitizers
 //   race   kernels report every access to the race check of native/simt
 //   cuda   compiled by nvcc, for a machine with a GPU
 import { spawnSync } from 'node:child_process';
@@ -13,11 +14,13 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const sanitizers =
   '-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer';
+const sanitized = ['-DCMAKE_BUILD_TYPE=None', `-DCMAKE_CXX_FLAGS=-O1 ${sanitizers}`];
 
 const modes = {
   cpu: [],
+  'cpu-asan': sanitized,
   plain: ['-DPROTEA_CUDA=simt'],
-  asan: ['-DPROTEA_CUDA=simt', '-DCMAKE_BUILD_TYPE=None', `-DCMAKE_CXX_FLAGS=-O1 ${sanitizers}`],
+  asan: ['-DPROTEA_CUDA=simt', ...sanitized],
   race: ['-DPROTEA_CUDA=simt', '-DPROTEA_SIMT_KERNEL_OPTIONS=-O1;-fsanitize=thread'],
   cuda: ['-DPROTEA_CUDA=ON', `-DCMAKE_CUDA_COMPILER=${nvcc()}`],
 };

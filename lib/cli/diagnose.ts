@@ -1,5 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import { basename, dirname, resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { openData } from '../data/index.js';
 import { parseConditions } from '../diagnose/index.js';
@@ -12,6 +11,7 @@ import {
   trendOf,
 } from '../inspect/index.js';
 import type { UniqueRule } from '../tensor/index.js';
+import { writeAtomic } from '../train/files.js';
 import { checkpointPath } from './checkpoint-path.js';
 import { exitCode, type Output, run } from './output.js';
 
@@ -143,12 +143,11 @@ async function diagnose(paths: string[], flags: DiagnoseFlags, out: Output): Pro
   const where = page ? { report: page } : {};
   if (reports.length === 1) out.emit({ ...last, ...where });
   else out.emit({ files: reports, trend: trendOf(reports), verdict: last.verdict, ...where });
-  if (page) {
-    await mkdir(dirname(page), { recursive: true });
-    await writeFile(page, checkpointPage(diagnoses));
-  }
   say(out, diagnoses);
-  if (page) out.result(`\nreport: ${page}`);
+  if (page) {
+    await writeAtomic(page, checkpointPage(diagnoses)); // last: a full disk takes no answer away
+    out.result(`\nreport: ${page}`);
+  }
   return diagnoses.at(-1)!.ofTeacher.some(fails) ? exitCode.collapse : exitCode.ok;
 }
 

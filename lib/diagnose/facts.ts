@@ -33,6 +33,13 @@ function temperatureAt(args: unknown, epoch: number | null): number | null {
   return start + ((end - start) * Math.max(0, epoch)) / Math.max(1, epochs - 1);
 }
 
+/** MSN writes the temperature of its anchors; its targets are sharpened to a quarter of it. */
+function temperaturesOfMsn(extra: Map<unknown, unknown>): Partial<CheckpointFacts> {
+  const anchors = extra.has('args') ? null : numberIn(extra, 'temperature');
+  if (!anchors) return {};
+  return { teacherTemperature: anchors / 4, studentTemperature: anchors, told: true };
+}
+
 function ofTorch(extra: Map<unknown, unknown>): CheckpointFacts {
   const args = extra.get('args');
   const epoch = numberIn(extra, 'epoch');
@@ -44,6 +51,7 @@ function ofTorch(extra: Map<unknown, unknown>): CheckpointFacts {
     ...defaults,
     ...(temperature ? { teacherTemperature: temperature } : {}),
     told: temperature !== null,
+    ...temperaturesOfMsn(extra),
     vmf: false,
     arch: typeof arch === 'string' ? arch : null,
     run: null,

@@ -31,7 +31,8 @@ const gainNames: readonly [RegExp, string][] = [
   [/original1$/, 'original0'],
 ];
 
-function networkOf(name: string): FoundHead['network'] {
+/** Whose a tensor is, by its name. */
+export function networkOf(name: string): FoundHead['network'] {
   if (/(^|[._])(teacher|target|ema|momentum)([._]|$)/.test(name)) return 'teacher';
   return /(^|[._])student([._]|$)/.test(name) ? 'student' : null;
 }

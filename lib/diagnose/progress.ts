@@ -12,14 +12,10 @@ export async function watched<Result>(
   onProgress: OnProgress | undefined,
 ): Promise<Result> {
   if (!onProgress) return work;
-  const timer = setInterval(
-    () =>
-      onProgress(
-        part,
-        native((addon) => addon.progress()),
-      ),
-    everyMs,
-  );
+  const timer = setInterval(() => {
+    const share = native((addon) => addon.progress());
+    if (share < 1) onProgress(part, share); // 1 may be left from the work before
+  }, everyMs);
   try {
     return await work;
   } finally {

@@ -1,4 +1,5 @@
 // Finds a vision transformer in a file of tensors and infers its config from the shapes.
+import { networkOf } from '../diagnose/index.js';
 import { ProteaError } from '../error.js';
 import type { TensorFile } from '../formats/tensor-file.js';
 import {
@@ -32,14 +33,36 @@ const commonLength = (a: string, b: string) => {
   return n;
 };
 
-/** The prefix of the backbone that belongs to a head: the one whose name begins most like it. */
+/**
+ * The prefix of the backbone that belongs to a head: the one whose name begins most like it, of several
+ * the teacher's (MSN keeps one set of prototypes beside both networks).
+ */
 export function backbonePrefix(file: TensorFile, head: string): string {
   const prefixes = file.names
     .filter((name) => name.endsWith(mark))
     .map((name) => name.slice(0, -mark.length))
-    .sort((a, b) => commonLength(b, head) - commonLength(a, head));
+    .sort(
+      (a, b) =>
+        commonLength(b, head) - commonLength(a, head) ||
+        Number(networkOf(b) === 'teacher') - Number(networkOf(a) === 'teacher'),
+    );
   if (prefixes[0] === undefined) throw unknown(file, 'has no vision transformer in it');
   return prefixes[0];
+}
+
+/**
+ * Names of the blocks in order. DINOv2 keeps them in chunks for sharding: blocks.1.3 is number 3, in
+ * chunk 1.
+ */
+function blockNames(file: TensorFile, prefix: string): string[] {
+  const pattern = /^(blocks\.(?:\d+\.)?(\d+))\.norm1\.weight$/;
+  const found = file.names
+    .map((name) => name.startsWith(prefix) && pattern.exec(name.slice(prefix.length)))
+    .flatMap((match) => (match ? [{ name: match[1]!, number: Number(match[2]) }] : []))
+    .sort((a, b) => a.number - b.number);
+  if (!found.length || found.some(({ number }, i) => number !== i))
+    throw unknown(file, `has a backbone at ${prefix || 'its top'} that is no ViT of DINO or iBOT`);
+  return found.map(({ name }) => name);
 }
 
 function squareRoot(file: TensorFile, patches: number): number {
@@ -66,51 +89,55 @@ function headsOf(file: TensorFile, dim: number, { arch, size }: Hints): number {
 }
 
 /** The config that fits the tensors below `prefix`. */
-export function inferViT(file: TensorFile, prefix: string, hints: Hints): ViTConfig {
+function inferViT(
+  file: TensorFile,
+  prefix: string,
+  blocks: readonly string[],
+  hints: Hints,
+): ViTConfig {
   const shape = (name: string) =>
     file.names.includes(prefix + name) ? file.shapeOf(prefix + name) : undefined;
   const [dim = 0, channels = 3, patchSize = 1] = shape(mark)!;
   const positions = shape('pos_embed')?.[1];
-  if (!positions || !shape('blocks.0.norm1.weight'))
-    throw unknown(file, `has a backbone at ${prefix || 'its top'} that is no ViT of DINO or iBOT`);
-  let depth = 0;
-  while (shape(`blocks.${depth}.norm1.weight`)) depth++;
-  const mlp = shape('blocks.0.mlp.fc1.weight');
+  if (!positions) throw unknown(file, `has a backbone at ${prefix || 'its top'} without positions`);
+  const first = blocks[0]!;
+  const mlp = shape(`${first}.mlp.fc1.weight`);
   return {
     ...vitDefaults,
     dim,
     channels,
     patchSize,
-    depth,
+    depth: blocks.length,
     heads: headsOf(file, dim, hints),
     imageSize: squareRoot(file, positions - 1) * patchSize,
     registers: shape('register_tokens')?.[1] ?? 0,
     ffn: mlp ? 'mlp' : 'swiglu',
     mlpRatio: mlp ? mlp[0]! / dim : vitDefaults.mlpRatio,
-    qkvBias: shape('blocks.0.attn.qkv.bias') !== undefined,
-    layerScale: shape('blocks.0.ls1.gamma') ? 1 : null,
+    qkvBias: shape(`${first}.attn.qkv.bias`) !== undefined,
+    layerScale: shape(`${first}.ls1.gamma`) ? 1 : null,
   };
 }
 
 /**
- * The backbone that a head stands on, with its weights.
- * @throws ERR_PROTEA_UNSUPPORTED when there is none, or none that is understood
+ * The backbone whose names begin with `prefix`, with its weights.
+ * @throws ERR_PROTEA_UNSUPPORTED when it is of a design that is not understood
  */
 export async function readBackbone(
   file: TensorFile,
-  head: string,
+  prefix: string,
   hints: Hints,
 ): Promise<VisionTransformer> {
-  const prefix = backbonePrefix(file, head);
-  const config = inferViT(file, prefix, hints);
+  const blocks = blockNames(file, prefix);
+  const config = inferViT(file, prefix, blocks, hints);
   const parameters: Parameters = new Map();
   for (const { name, shape } of vitParameters(config)) {
-    if (!file.names.includes(prefix + name)) throw unknown(file, `has no ${prefix}${name}`);
-    const found = await file.read(prefix + name);
+    const stored = prefix + name.replace(/^blocks\.(\d+)/, (_, number) => blocks[Number(number)]!);
+    if (!file.names.includes(stored)) throw unknown(file, `has no ${stored}`);
+    const found = await file.read(stored);
     if (String(found.shape) !== String(shape))
       throw unknown(
         file,
-        `${prefix}${name} is (${found.shape.join(', ')}), expected (${shape.join(', ')})`,
+        `${stored} is (${found.shape.join(', ')}), expected (${shape.join(', ')})`,
       );
     parameters.set(name, tensor(Float32Array.from(found.values), shape));
   }

@@ -2,9 +2,9 @@
 import type { CheckpointFacts, FoundHead } from '../diagnose/index.js';
 import { ProteaError } from '../error.js';
 import type { TensorFile } from '../formats/tensor-file.js';
-import type { Parameters, VisionTransformer } from '../nn/index.js';
-import { PrototypeHead } from '../ssl/index.js';
+import type { VisionTransformer } from '../nn/index.js';
 import {
+  l2Normalize,
   linear,
   scope,
   softmax,
@@ -15,7 +15,8 @@ import {
   weightedSum,
   weightNorm,
 } from '../tensor/index.js';
-import { readBackbone } from './backbone.js';
+import { backbonePrefix, readBackbone } from './backbone.js';
+import { readMlp } from './mlp.js';
 
 /** Assigns images to prototypes as the training code did, before any balancing over a batch. */
 export interface AssigningNetwork {
@@ -33,46 +34,13 @@ const read = async (file: TensorFile, name: string) => {
   return tensor(Float32Array.from(values), shape);
 };
 
-const tail = /[^.]+\.(weight_v|weight|parametrizations\.weight\.original1)$/;
-
-/** The layers before the prototypes: linear layers at mlp.0, mlp.2, ... or a single one. */
-async function readMlp(file: TensorFile, head: FoundHead): Promise<PrototypeHead> {
-  const prefix = head.name.replace(tail, '');
-  const names = file.names.filter((name) => name.startsWith(`${prefix}mlp.`));
-  const parameters: Parameters = new Map();
-  for (const name of names) parameters.set(name.slice(prefix.length), await read(file, name));
-  const weights = [...parameters].filter(([name]) => name.endsWith('.weight'));
-  const plain = weights.every(([name, { shape }], i) => {
-    const expected =
-      weights.length === 1 ? ['mlp.weight', 'mlp.0.weight'] : [`mlp.${2 * i}.weight`];
-    return expected.includes(name) && shape.length === 2;
-  });
-  if (!weights.length || !plain)
-    throw new ProteaError(
-      'ERR_PROTEA_UNSUPPORTED',
-      `${file.path}: the layers before ${head.name} are no plain MLP`,
-      { hint: 'Heads with batch normalisation or of another design cannot be shown images.' },
-    );
-  const [prototypes = 0, bottleneckDim = 0] = file.shapeOf(head.name);
-  return new PrototypeHead(
-    {
-      inDim: weights[0]![1].shape[1]!,
-      hiddenDim: weights[0]![1].shape[0]!,
-      bottleneckDim,
-      prototypes,
-      layers: weights.length,
-      normLastLayer: false,
-      bias: parameters.has(weights[0]![0].replace(/weight$/, 'bias')),
-    },
-    parameters,
-  );
-}
-
 /** Names of the centre that belongs to a head, best first. */
 const centres = (head: FoundHead) =>
   /last_layer2/.test(head.name)
     ? ['ibot_loss.center2']
-    : ['dino_loss.center', 'ibot_loss.center', 'centre'];
+    : /ibot_head/.test(head.name)
+      ? ['ibot_patch_loss.center']
+      : ['dino_loss.center', 'ibot_loss.center', 'centre'];
 
 /** What is added to the logits after the temperature (K), from the state of the targets. */
 async function centring(
@@ -81,9 +49,11 @@ async function centring(
   temperature: number,
 ): Promise<Tensor | undefined> {
   const K = file.shapeOf(head.name)[0]!;
-  const fits = (name: string) =>
-    file.names.includes(name) && file.shapeOf(name).reduce((a, b) => a * b, 1) === K;
-  const name = head.network === 'student' ? undefined : centres(head).find(fits);
+  const fits = (name: string) => file.shapeOf(name).reduce((a, b) => a * b, 1) === K;
+  const named = (end: string) =>
+    file.names.find((name) => (name === end || name.endsWith(`.${end}`)) && fits(name));
+  if (head.network === 'student') return undefined;
+  const name = centres(head).map(named).find(Boolean);
   if (name) {
     const values = Float32Array.from((await file.read(name)).values);
     return tensor(
@@ -91,12 +61,28 @@ async function centring(
       [K],
     );
   }
-  if (head.network === 'student' || !fits('log_centre')) return undefined;
-  const values = Float32Array.from((await file.read('log_centre')).values);
+  const logs = named('log_centre');
+  if (!logs) return undefined;
+  const values = Float32Array.from((await file.read(logs)).values);
   return tensor(
     values.map((c) => -c),
     [K],
   );
+}
+
+const swavTemperature = 0.1;
+
+/** SwAV has one network, one temperature, and says nothing in its checkpoints. */
+function temperatureOf(file: TensorFile, head: FoundHead, facts: CheckpointFacts): number {
+  const swav = file.names.some((name) => /(^|\.)projection_head\./.test(name));
+  if (swav && !facts.told) return swavTemperature;
+  return head.network === 'student' ? facts.studentTemperature : facts.teacherTemperature;
+}
+
+/** Prototypes as logits have them. A bare parameter of that name is MSN's, normalised in its loss. */
+function prototypesOf({ name, weightNormed }: FoundHead, stored: Tensor, gains?: Tensor): Tensor {
+  if (weightNormed) return weightNorm(stored, gains);
+  return /(^|\.)prototypes$/.test(name) ? l2Normalize(stored) : stored;
 }
 
 /**
@@ -109,18 +95,21 @@ export async function readNetwork(
   facts: CheckpointFacts,
 ): Promise<AssigningNetwork> {
   const hints = { arch: facts.arch, size: facts.run?.model?.size };
-  const backbone = await readBackbone(file, head.name, hints);
-  const mlp = await readMlp(file, head);
+  const prefix = backbonePrefix(file, head.name);
+  const backbone = await readBackbone(file, prefix, hints);
+  const mlp = await readMlp(file, head, prefix).catch((error) => {
+    for (const value of backbone.parameters.values()) value.dispose();
+    throw error;
+  });
   if (mlp.config.inDim !== backbone.config.dim)
     throw new ProteaError(
       'ERR_PROTEA_UNSUPPORTED',
       `${file.path}: the head at ${head.name} takes ${mlp.config.inDim} numbers, its backbone gives ${backbone.config.dim}`,
     );
-  const student = head.network === 'student';
-  const temperature = student ? facts.studentTemperature : facts.teacherTemperature;
+  const temperature = temperatureOf(file, head, facts);
   const stored = await read(file, head.name);
   const gains = head.gains ? await read(file, head.gains) : undefined;
-  const prototypes = head.weightNormed ? unrecorded(() => weightNorm(stored, gains)) : stored;
+  const prototypes = unrecorded(() => prototypesOf(head, stored, gains));
   const centre = await centring(file, head, temperature);
   // softmax divides the head's bias by the temperature too.
   const terms = [centre, facts.vmf ? vmfLogNormalizer(prototypes, temperature) : undefined];

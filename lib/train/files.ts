@@ -1,6 +1,7 @@
 // Files that are whole or not there: written beside their place, flushed, then renamed.
-import { open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { ProteaError } from '../error.js';
 
 const temporary = /\.tmp-\d+$/;
 
@@ -13,13 +14,10 @@ async function flushFolder(folder: string): Promise<void> {
   }
 }
 
-/** Writes a file so that a crash at any moment leaves the old one or the new one. */
-export async function writeAtomic(
-  path: string,
-  content: Uint8Array | string | AsyncIterable<Uint8Array>,
-): Promise<void> {
-  const beside = join(dirname(path), `${basename(path)}.tmp-${process.pid}`);
-  const handle = await open(beside, 'w');
+type Content = Uint8Array | string | AsyncIterable<Uint8Array>;
+
+async function writeFlushed(path: string, content: Content): Promise<void> {
+  const handle = await open(path, 'w');
   try {
     if (typeof content === 'string' || content instanceof Uint8Array)
       await handle.writeFile(content);
@@ -28,7 +26,41 @@ export async function writeAtomic(
   } finally {
     await handle.close();
   }
-  await rename(beside, path);
+}
+
+const reasons: Record<string, string> = {
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the quota is used up',
+  EFBIG: 'files may not grow that large here',
+  EACCES: 'it may not be written',
+  EROFS: 'it may not be written',
+};
+
+/** An error of the system as one of ours; others pass. */
+function unwritten(path: string, error: unknown): unknown {
+  const { code, syscall, message } = error as NodeJS.ErrnoException;
+  if (!code || !syscall) return error;
+  return new ProteaError(
+    'ERR_PROTEA_WRITE',
+    `${path} was not written: ${reasons[code] ?? message}`,
+    { hint: 'Make room, or name another place. Nothing half-written is left.', cause: error },
+  );
+}
+
+/**
+ * Writes a file so that a crash at any moment leaves the old one or the new one. Its folder is made.
+ * @throws ERR_PROTEA_WRITE when it cannot be written, as on a full disk; nothing of it is left then
+ */
+export async function writeAtomic(path: string, content: Content): Promise<void> {
+  const beside = join(dirname(path), `${basename(path)}.tmp-${process.pid}`);
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFlushed(beside, content);
+    await rename(beside, path);
+  } catch (error) {
+    await rm(beside, { force: true }).catch(() => {}); // the first error is the one to tell
+    throw unwritten(path, error);
+  }
   await flushFolder(dirname(path));
 }
 

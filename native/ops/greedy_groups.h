@@ -1,7 +1,7 @@
 #pragma once
 // The greedy rule for several epsilons in one sweep.
 #include <algorithm>
-#include <numeric>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -12,6 +12,17 @@
 
 namespace protea {
 
+// An epsilon and where the leader of each row goes (K).
+struct Level {
+  double epsilon;
+  int32_t* leader;
+};
+
+// What part of the whole work a sweep is, for reports of progress.
+struct Part {
+  double begin = 0, end = 1;
+};
+
 // Rows in index order, a block at a time: those of the block that no leader took become leaders or
 // join one of their block; the block's leaders then take what they can of all later rows. A row
 // that is taken for every epsilon is met no more. Leaders come in index order, so the first that is
@@ -19,42 +30,47 @@ namespace protea {
 template <class T>
 class GreedyGroups {
  public:
-  // leader (E, K) receives for each epsilon and row its leader.
-  GreedyGroups(const Directions<T>& u, std::span<const double> epsilons, int32_t* leader)
+  static constexpr int64_t block_rows = 256;  // that need no sketches
+
+  // Groups `which` rows, in index order, among themselves. open (K) is working memory.
+  GreedyGroups(const Directions<T>& u, std::span<const Level> levels, std::vector<int32_t> which,
+               std::vector<uint64_t>& open)
       : u_(u),
-        epsilons_(epsilons),
-        leader_(leader),
-        bound_(1 - widest(epsilons)),
-        sketch_(u, 1 - bound_),
-        waiting_(u.count()) {
-    std::iota(waiting_.begin(), waiting_.end(), 0);
-    auto all = epsilons.size() == 64 ? ~uint64_t{0} : (uint64_t{1} << epsilons.size()) - 1;
-    open_.assign(u.count(), all);
+        levels_(levels),
+        bound_(1 - widest(levels)),
+        waiting_(std::move(which)),
+        open_(open) {
+    if (count() > block_rows) sketch_.emplace(u, 1 - bound_, &waiting_);
+    auto all = levels.size() == 64 ? ~uint64_t{0} : (uint64_t{1} << levels.size()) - 1;
+    for (int32_t k : waiting_) open_[k] = all;
   }
 
-  void run() {
-    int64_t K = u_.count();
-    while (!epsilons_.empty() && first_ < count()) {
+  void run(Part part) {
+    auto all = static_cast<double>(count());
+    while (first_ < count()) {
       int64_t n = std::min(block_rows, count() - first_);
       settle(n);
       first_ += n;
+      if (first_ == count()) break;
       cover();
       drop_taken();
-      double left = static_cast<double>(count() - first_) / static_cast<double>(K);
-      report_progress(1 - left * left);
+      double left = static_cast<double>(count() - first_) / all;
+      report_progress(part.begin + (part.end - part.begin) * (1 - left * left));
     }
   }
 
  private:
-  static constexpr int64_t block_rows = 256, piece_rows = 512;
+  static constexpr int64_t piece_rows = 512;
 
   struct Leader {
     int32_t row;
     uint64_t leads;  // bit e: it leads at epsilon e
   };
 
-  static double widest(std::span<const double> epsilons) {
-    return epsilons.empty() ? 0 : *std::max_element(epsilons.begin(), epsilons.end());
+  static double widest(std::span<const Level> levels) {
+    double most = 0;
+    for (const Level& level : levels) most = std::max(most, level.epsilon);
+    return most;
   }
 
   int64_t count() const { return static_cast<int64_t>(waiting_.size()); }
@@ -63,8 +79,8 @@ class GreedyGroups {
   void meet(int32_t i, const Leader& leader, double similarity) {
     for (uint64_t bits = open_[i] & leader.leads; bits; bits &= bits - 1) {
       int e = __builtin_ctzll(bits);
-      if (!u_.near(i, leader.row, similarity, epsilons_[e])) continue;
-      leader_[e * u_.count() + i] = leader.row;
+      if (!u_.near(i, leader.row, similarity, levels_[e].epsilon)) continue;
+      levels_[e].leader[i] = leader.row;
       open_[i] &= ~(uint64_t{1} << e);
     }
   }
@@ -93,11 +109,12 @@ class GreedyGroups {
 
   void lead(int32_t row, int64_t waiting) {
     for (uint64_t bits = open_[row]; bits; bits &= bits - 1)
-      leader_[__builtin_ctzll(bits) * u_.count() + row] = row;
+      levels_[__builtin_ctzll(bits)].leader[row] = row;
     leaders_.push_back({row, open_[row]});
     open_[row] = 0;
-    const T* sketch = sketch_.row(waiting);
-    leader_sketches_.insert(leader_sketches_.end(), sketch, sketch + sketch_.width());
+    if (!sketch_) return;
+    const T* sketch = sketch_->row(waiting);
+    leader_sketches_.insert(leader_sketches_.end(), sketch, sketch + sketch_->width());
   }
 
   void cover() {
@@ -108,15 +125,16 @@ class GreedyGroups {
 
   void cover_piece(int64_t begin, int64_t n) {
     auto m = static_cast<int64_t>(leaders_.size());
-    int64_t W = sketch_.width();
+    int64_t W = sketch_->width();
     T* bounds = scratch<T>(2, piece_rows * block_rows);
-    gemm<T>(n, m, W, {sketch_.row(begin), W}, {leader_sketches_.data(), W, true}, bounds, m, false);
-    T least = static_cast<T>(bound_ - sketch_.slack());
+    gemm<T>(n, m, W, {sketch_->row(begin), W}, {leader_sketches_.data(), W, true}, bounds, m,
+            false);
+    T least = static_cast<T>(bound_ - sketch_->slack());
     int64_t candidates = 0;
     for (int64_t i = 0; i < n; i++) candidates += rows<T>().largest(m, bounds + i * m) >= least;
     if (!candidates) return;
     // Where bounds rule out little, one whole product of the tile is cheaper than many single ones.
-    bool exact = sketch_.exact();
+    bool exact = sketch_->exact();
     if (!exact && candidates > n / 2 && crowded(n, m, bounds, least)) {
       multiply(begin, n, bounds);
       exact = true;
@@ -152,10 +170,10 @@ class GreedyGroups {
     auto taken = std::count_if(waiting_.begin() + first_, waiting_.end(),
                                [&](int32_t k) { return !open_[k]; });
     if (5 * taken < count() - first_) return;
-    int64_t to = 0, W = sketch_.width();
+    int64_t to = 0, W = sketch_->width();
     for (int64_t from = first_; from < count(); from++) {
       if (!open_[waiting_[from]]) continue;
-      std::copy_n(sketch_.row(from), W, sketch_.row(to));
+      std::copy_n(sketch_->row(from), W, sketch_->row(to));
       waiting_[to++] = waiting_[from];
     }
     waiting_.resize(to);
@@ -163,12 +181,11 @@ class GreedyGroups {
   }
 
   const Directions<T>& u_;
-  std::span<const double> epsilons_;
-  int32_t* leader_;
-  double bound_;                  // products below it matter at no epsilon
-  Sketch<T> sketch_;              // of the waiting rows, in their order
-  std::vector<int32_t> waiting_;  // rows from first_ on are still to be met, in index order
-  std::vector<uint64_t> open_;    // bit e: the row has no leader yet at epsilon e
+  std::span<const Level> levels_;
+  double bound_;                     // products below it matter at no epsilon
+  std::vector<int32_t> waiting_;     // rows from first_ on are still to be met, in index order
+  std::optional<Sketch<T>> sketch_;  // of the waiting rows, in their order
+  std::vector<uint64_t>& open_;      // bit e: the row has no leader yet at epsilon e
   int64_t first_ = 0;
   std::vector<Leader> leaders_;  // of the block at hand
   std::vector<T> leader_sketches_;

@@ -1,3 +1,4 @@
+#include <cfloat>
 #include <climits>
 
 #include "../cuda/products.cuh"
@@ -11,12 +12,12 @@ using gpu::Tile;
 using gpu::tile_rows;
 using gpu::View;
 
-constexpr double doubt = 1e-5;
 constexpr int32_t nobody = INT_MAX;
 
-// Directions, from norms in double.
+// Directions, and the inverse norms they come from in double.
 template <bool whole_block>
-__global__ void normalise_kernel(int64_t rows, int64_t P, const float* w, float* u) {
+__global__ void normalise_kernel(int64_t rows, int64_t P, const float* w, float* u,
+                                 double* inverse_norm) {
   gpu::RowTeam<whole_block> team;
   bool inside = team.row < rows;
   const float* from = w + (inside ? team.row : 0) * P;
@@ -26,21 +27,24 @@ __global__ void normalise_kernel(int64_t rows, int64_t P, const float* w, float*
   square = team.sum(square);
   if (!inside) return;
   double norm = sqrt(square), inverse = 1 / (norm < 1e-12 ? 1e-12 : norm);
+  if (team.index == 0) inverse_norm[team.row] = inverse;
   for (int64_t p = team.index; p < P; p += team.size)
     u[team.row * P + p] = static_cast<float>(from[p] * inverse);
 }
 
 struct Nearness {
-  View u;
-  double epsilon;
+  View u, w;
+  const double* inverse_norm;
+  double doubt, epsilon;
 
-  // Is 1 - <u_i, u_j> < epsilon? `similarity` is a rounded product that mostly settles it.
+  // Is 1 - <u_i, u_j> < epsilon? `similarity` is a rounded product that mostly settles it; the rest
+  // is decided from the numbers as given.
   GPU_DEVICE bool operator()(int64_t i, int64_t j, float similarity) const {
     double margin = similarity - (1 - epsilon);
     if (fabs(margin) > doubt) return margin > 0;
     double product = 0;
-    for (int64_t p = 0; p < u.depth; p++) product += static_cast<double>(u.at(i, p)) * u.at(j, p);
-    return 1 - product < epsilon;
+    for (int64_t p = 0; p < w.depth; p++) product += static_cast<double>(w.at(i, p)) * w.at(j, p);
+    return 1 - product * inverse_norm[i] * inverse_norm[j] < epsilon;
   }
 };
 
@@ -160,20 +164,25 @@ void lead_components(Gpu& gpu, const Nearness& near, int32_t* leader) {
 }
 
 void forward(const Run& run) {
-  const Array& w = run.in[0];
-  int64_t K = w.dim(0), P = w.dim(1);
+  int64_t K = run.in[0].dim(0), P = run.in[0].dim(1);
   if (K == 0) return;
   Gpu& gpu = Gpu::of(run);
+  const float* w = run.in[0].as<float>();
   float* u = gpu.scratch<float>(0, K * P);
-  GPU_LAUNCH_ROWS(gpu, normalise_kernel, K, P, w.as<float>(), u);
+  double* inverse_norm = gpu.scratch<double>(3, K);
+  GPU_LAUNCH_ROWS(gpu, normalise_kernel, K, P, w, u, inverse_norm);
+  // The largest error of a rounded product of two directions, a sum of P terms.
+  double doubt = static_cast<double>(P + 16) * FLT_EPSILON;
   std::span<const double> epsilons = run.attrs.list("epsilons");
-  for (size_t e = 0; e < epsilons.size(); e++) {
-    Nearness near{{u, K, P, P, 1}, epsilons[e]};
-    int32_t* leader = run.out[0].as<int32_t>() + e * K;
-    if (run.attrs.integer("components", 0))
-      lead_components(gpu, near, leader);
-    else
-      lead_greedily(gpu, near, leader);
+  int64_t components = run.attrs.integer("components", 0);
+  int32_t* leader = run.out[0].as<int32_t>();
+  for (double epsilon : epsilons) {
+    Nearness near{{u, K, P, P, 1}, {w, K, P, P, 1}, inverse_norm, doubt, epsilon};
+    if (components != 1) lead_greedily(gpu, near, leader);
+    if (components == 1) lead_components(gpu, near, leader);
+    if (components == 2)
+      lead_components(gpu, near, leader + static_cast<int64_t>(epsilons.size()) * K);
+    leader += K;
   }
 }
 

@@ -1,6 +1,6 @@
-// protea-native-test [PART [FILTER]]: gemm, machine, agreement; removals (every barrier left out in
-// turn), planted (one mistake, by its name). Without a part the first three. FILTER keeps the ops
-// that begin with it.
+// protea-native-test [PART [FILTER]]: gemm, diagnosis, machine, agreement; removals (every barrier
+// left out in turn), planted (one mistake, by its name). Without a part the first four. FILTER
+// keeps the ops that begin with it.
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -19,6 +19,7 @@ void expect(bool ok, const std::string& what) {
 
 }  // namespace test
 
+void test_diagnosis();
 void test_gemm();
 #ifdef PROTEA_CUDA
 void test_machine();
@@ -31,6 +32,7 @@ namespace {
 
 void run(const std::string& part, const std::string& filter) {
   if (part.empty() || part == "gemm") test_gemm();
+  if (part.empty() || part == "diagnosis") test_diagnosis();
 #ifdef PROTEA_CUDA
   if (part.empty() || part == "machine") test_machine();
   if (part.empty() || part == "agreement") test_agreement(filter);

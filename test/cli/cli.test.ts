@@ -1,8 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
+import { encodeNpy } from '../../lib/formats/npy.js';
 import { packageRoot } from '../../lib/native.js';
+import { normals } from '../../lib/nn/index.js';
 import { temporaryFolder } from '../support/folder.js';
 import { smallOverrides } from '../support/small-run.js';
 
@@ -92,4 +94,36 @@ test.serial('methods trains what is asked for and prints a table', (t) => {
   t.true(existsSync(join(out, 'table.md')));
   t.is(protea('methods', '--methods', 'dono').status, 2);
   t.is(protea('methods', '--budget', '0').status, 2);
+});
+
+test.serial('a page that cannot be written: the answer, a typed error, nothing left', (t) => {
+  const folder = temporaryFolder(t);
+  const file = join(folder, 'w.npy');
+  writeFileSync(file, encodeNpy(normals(1, 0, 0, 64 * 8), [64, 8]));
+  const page = join(folder, 'pages', 'page.html');
+  // A limit on the size of files stops a write half way, as a full disk does.
+  const { status, stdout, stderr } = spawnSync(
+    'bash',
+    ['-c', 'ulimit -f 4; exec "$@"', 'bash', process.execPath, main].concat([
+      'diagnose',
+      file,
+      '--report',
+      page,
+    ]),
+    { encoding: 'utf8', timeout: 300_000 },
+  );
+  t.is(status, 1, stderr);
+  t.regex(stdout, /^all 64 prototypes are distinct/);
+  t.false(stdout.includes('report:'));
+  t.regex(stderr, /error: .*page\.html was not written: files may not grow that large here/);
+  t.deepEqual(readdirSync(join(folder, 'pages')), []);
+
+  const inTheWay = protea('diagnose', file, '--json', '--report', join(file, 'page.html'));
+  t.is(inTheWay.status, 1);
+  const [document, error] = inTheWay.stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  t.is(document.heads[0].unique, 64);
+  t.like(error, { event: 'error', code: 'ERR_PROTEA_WRITE' });
 });

@@ -93,22 +93,85 @@ for (const dim of [5, 130, 256])
       }
     });
 
-test('several epsilons at once give what each gives alone, over many blocks', async (t) => {
-  const [K, dim, epsilons] = [1733, 200, [0.002, 0.02, 0.3]];
-  const centres = normals(1, 0, 0, 300 * dim);
-  const noise = normals(2, 0, 0, K * dim);
-  const values = Float32Array.from(
-    { length: K * dim },
-    (_, i) => centres[(i * 7) % centres.length]! + centres[i % dim]! + 0.1 * noise[i]!,
-  );
-  const w = tensor(values, [K, dim]);
-  const all = await uniquePrototypes(w, epsilons).read();
-  for (const [e, epsilon] of epsilons.entries())
-    t.deepEqual(await uniquePrototypes(w, [epsilon]).read(), all.slice(e * K, (e + 1) * K));
-  const both = await prototypeGroups(w, epsilons).read();
-  t.deepEqual(both.slice(0, 3 * K), all);
-  t.deepEqual(both.slice(3 * K), await uniquePrototypes(w, epsilons, 'components').read());
-});
+const [manyRows, manyDims] = [1733, 200];
+const mixed = (value: (k: number, p: number, noise: number) => number) => {
+  const noise = normals(2, 0, 0, manyRows * manyDims);
+  return noise.map((v, i) => value(Math.floor(i / manyDims), i % manyDims, v));
+};
+const centres = normals(1, 0, 0, 300 * manyDims);
+const centre = (k: number, p: number) => centres[(k % 300) * manyDims + p]!;
+
+/** Sets of prototypes in which groups are apart, chained to one large component, or all the same. */
+const sets: Record<string, () => Float32Array> = {
+  'groups, some of them near each other': () =>
+    mixed((k, p, v) => centre(k * 7, p) + centre(0, p) + 0.1 * v),
+  'groups of two widths': () => mixed((k, p, v) => centre(k % 40, p) + (k % 3 ? 0.1 : 0.3) * v),
+  'a chain': () =>
+    mixed((k, p, v) => Math.cos(k / 90) * centre(0, p) + Math.sin(k / 90) * centre(1, p) + 0.2 * v),
+  'nothing near': () => mixed((_, __, v) => v),
+  'all equal': () => mixed((_, p) => p),
+};
+for (const [name, make] of Object.entries(sets))
+  test(`several epsilons at once give what each gives alone by both rules: ${name}`, async (t) => {
+    const w = tensor(Float32Array.from(make()), [manyRows, manyDims]);
+    const epsilons = [0.02, 0.3, 0.002, 0.09, 0.02, 1.1];
+    const E = epsilons.length;
+    const [all, joined, both] = await Promise.all([
+      uniquePrototypes(w, epsilons).read(),
+      uniquePrototypes(w, epsilons, 'components').read(),
+      prototypeGroups(w, epsilons).read(),
+    ]);
+    const of = (found: typeof all, e: number) =>
+      found.subarray(e * manyRows, (e + 1) * manyRows).join();
+    for (const [e, epsilon] of epsilons.entries()) {
+      t.is(of(all, e), of(await uniquePrototypes(w, [epsilon]).read(), 0));
+      t.is(of(joined, e), of(await uniquePrototypes(w, [epsilon], 'components').read(), 0));
+      t.is(of(both, e), of(all, e));
+      t.is(of(both, E + e), of(joined, e));
+    }
+  });
+
+/**
+ * Two fans of directions of `members` each: the nearest of one and of the other lie 1 - epsilon ± 1e-6
+ * apart, all others farther, but not so far that their leaders would tell.
+ */
+function fans(members: number, dim: number, epsilon: number, beside: number) {
+  const gap = Math.acos(1 - epsilon - beside) / 2;
+  const noise = normals(6, 0, 0, 2 * members * dim);
+  return Array.from({ length: 2 * members }, (_, k) => {
+    const inner = k >> 1;
+    const angle = (k % 2 ? 1 : -1) * (gap + (inner ? 0.03 + (0.05 * inner) / members : 0));
+    const row = noise.slice(k * dim, (k + 1) * dim).map((v) => (inner ? 0.05 * v : 0));
+    const rest = Math.sqrt(dot(row.slice(2), row.slice(2)));
+    const aside = row.map((v) => (0.05 * v) / (rest || 1));
+    const along = Math.sqrt(1 - (rest ? 0.05 ** 2 : 0));
+    aside[0] = along * Math.cos(angle);
+    aside[1] = along * Math.sin(angle);
+    return Float64Array.from(aside);
+  }).toReversed(); // the two that are nearest lead nobody
+}
+
+for (const [members, dim] of [
+  [100, 20], // every pair of members is multiplied
+  [2100, 8], // by all threads
+] as const)
+  test(`two groups of ${members} whose members all face each other`, async (t) => {
+    for (const [beside, components] of [
+      [-1e-6, 1],
+      [1e-6, 2],
+    ] as const) {
+      const rows = fans(members, dim, 0.1, beside);
+      const found = await prototypeGroups(place(rows, true), [0.1, 0.09]).read();
+      const K = rows.length;
+      const count = (at: number) =>
+        found.slice(at * K, (at + 1) * K).filter((leader, k) => leader === k).length;
+      t.deepEqual([0, 1, 2, 3].map(count), [2, 2, components, 2]);
+      if (members > 1000) continue;
+      const expected = bruteForce(rows, 0.1);
+      t.deepEqual([...found.slice(0, K)], expected.greedy);
+      t.deepEqual([...found.slice(2 * K, 3 * K)], expected.joined);
+    }
+  });
 
 test('the nearest other prototype, with and without a head start', async (t) => {
   const [K, dim] = [1100, 130];

@@ -160,9 +160,12 @@ void add_search(Cases& cases) {
                         {"pairwise_eps", {least ? 0 : 1e-6}},
                         {"min_distance", {least}}},
                        1e-5});
-  for (auto [K, P, epsilon] :
-       {std::array<double, 3>{1, 64, 0.1}, {130, 2, 0.001}, {300, 2, 0.0001}, {150, 3, 0.01}})
-    for (double components : {0, 1})
+  for (auto [K, P, epsilon] : {std::array<double, 3>{1, 64, 0.1},
+                               {130, 2, 0.001},
+                               {300, 2, 0.0001},
+                               {150, 3, 0.01},
+                               {70, 2100, 0.98}})
+    for (double components : {0, 1, 2})
       cases.push_back({"unique_prototypes",
                        {{{int64_t(K), int64_t(P)}}},
                        {{"epsilons", {epsilon, epsilon / 3}}, {"components", {components}}},
