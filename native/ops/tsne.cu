@@ -154,7 +154,9 @@ __global__ void write_kernel(Points points, float* y) {
 const float* joint(Gpu& gpu, const Array& x, double perplexity) {
   int64_t N = x.dim(0), P = x.dim(1);
   float *p = gpu.scratch<float>(0, N * N), *squares = gpu.scratch<float>(1, N);
-  gpu::gemm(gpu, N, N, P, {x.as<float>(), P}, {x.as<float>(), P, true}, p, N, false);
+  // Near points are told apart by differences of products, which bf16 would not leave.
+  gpu::gemm(gpu, Precision::F32, N, N, P, {x.as<float>(), P}, {x.as<float>(), P, true}, p, N,
+            false);
   GPU_LAUNCH(gpu, squares_kernel, gpu::cover(N), p, N, squares);
   gpu::Grid rows{dim3(static_cast<unsigned>(N)), dim3(row_threads)};
   GPU_LAUNCH(gpu, neighbours_kernel, rows, N, squares, std::log(perplexity), p);
