@@ -80,6 +80,8 @@ planted([plain, race]);
 if (all) {
   native(build('asan'), 'asan');
   native(race, 'race', 'removals');
+  for (const trial of ['prototype_cross_entropy 256', 'koleo 256', 'adamw 16'])
+    native(plain, 'plain', 'bench', trial);
 }
 console.log(`\n  ${passed} tests passed`);
 if (failed) {
