@@ -71,4 +71,4 @@ export const handlers: Record<string, Handler> = {
 };
 
 /** Ops whose handlers compute in double, which a GPU does not. */
-export const inDouble = new Set(['sinkhorn', 'vmf_log_normalizer', 'vmf_logits']);
+export const inDouble = new Set(['sinkhorn', 'vmf_log_normalizer', 'vmf_logits', 'logreg']);
