@@ -8,6 +8,8 @@ export type DType = 'f32' | 'f64' | 'i32' | 'u8';
 
 /** Where a tensor is and its ops run. */
 export type DeviceName = 'cpu' | 'cuda';
+/** What products on a GPU are computed in. */
+export type Precision = 'f32' | 'bf16';
 
 /** What the addon tells of a tensor it made. */
 export interface Described {
@@ -45,6 +47,8 @@ export interface Native {
   resetPeak(device?: DeviceName): void;
   setMemoryLimit(bytes: number, device?: DeviceName): void;
   gpu(): GpuReport;
+  /** Of products on the GPU. */
+  setPrecision(precision: Precision): void;
   setPoison(on: boolean): void;
   threads(): number;
   setThreads(count: number): void;

@@ -1,64 +1,66 @@
-// Builds the native tests, which need no Node, into build/native-<mode>:
+// Builds the native tests:
 //   cpu    CPU kernels alone
 //   cpu-asan  the same under AddressSanitizer and UndefinedBehaviorSanitizer
 //   plain  with the CUDA files, emulated
-//   asan   these under both sanitizers
-//   race   kernels report every access to the race check of native/simt
+//   race   the same; kernels report every access to the race check of native/simt
+//   asan   as plain, all under both sanitizers
 //   cuda   compiled by nvcc, for a machine with a GPU
+//   nvcc   kernels alone, for one architecture: does nvcc accept them? Nothing to run
+// cpu, plain, race and cuda share the folder and the objects of an addon.
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { nvcc } from './nvcc.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const sanitizers =
   '-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer';
 const sanitized = ['-DCMAKE_BUILD_TYPE=None', `-DCMAKE_CXX_FLAGS=-O1 ${sanitizers}`];
 
-const modes = {
-  cpu: [],
+const targets = {
+  cpu: ['protea-native-test-cpu'],
+  'cpu-asan': ['protea-native-test-cpu'],
+  plain: ['protea-native-test-plain'],
+  race: ['protea-native-test-race'],
+  asan: ['protea-native-test-plain'],
+  cuda: ['protea-native-test'],
+  nvcc: ['protea-kernels', 'protea-test-kernels'],
+};
+/** Modes with a folder of their own, and what it is configured with. */
+const options = {
   'cpu-asan': sanitized,
-  plain: ['-DPROTEA_CUDA=simt'],
-  asan: ['-DPROTEA_CUDA=simt', ...sanitized],
-  race: ['-DPROTEA_CUDA=simt', '-DPROTEA_SIMT_KERNEL_OPTIONS=-O1;-fsanitize=thread'],
-  cuda: ['-DPROTEA_CUDA=ON', `-DCMAKE_CUDA_COMPILER=${nvcc()}`],
+  asan: sanitized,
+  nvcc: ['-DPROTEA_CUDA=ON', `-DCMAKE_CUDA_COMPILER=${nvcc}`, '-DCMAKE_CUDA_ARCHITECTURES=80-real'],
 };
 
-function nvcc() {
-  const usual = '/usr/local/cuda/bin/nvcc';
-  return process.env.CUDACXX ?? (existsSync(usual) ? usual : 'nvcc');
+function run(program, ...args) {
+  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' });
+  if (status === 0) return;
+  console.error(stdout + stderr);
+  throw new Error(`${program} ${args.join(' ')} failed`);
 }
-
-/** The folder of a mode's build. */
-export const folderOf = (mode) => join(root, 'build', `native-${mode}`);
 
 /** Builds one mode; returns the test program's path. */
 export function build(mode) {
-  const folder = folderOf(mode);
-  const run = (...args) => {
-    const { status, stdout, stderr } = spawnSync('cmake', args, { encoding: 'utf8' });
-    if (status === 0) return;
-    console.error(stdout + stderr);
-    throw new Error(`cmake ${args.join(' ')} failed`);
-  };
-  run('-S', root, '-B', folder, '-DPROTEA_NATIVE_TESTS=ON', ...modes[mode]);
-  run(
-    '--build',
-    folder,
-    '--parallel',
-    String(availableParallelism()),
-    '--target',
-    'protea-native-test',
-  );
-  return join(folder, 'protea-native-test');
+  const backend = mode === 'cuda' ? 'cuda' : 'cpu';
+  const folder = join(root, 'build', options[mode] ? mode : backend);
+  if (options[mode]) {
+    run('cmake', '-S', root, '-B', folder, ...options[mode]);
+    const jobs = String(availableParallelism());
+    run('cmake', '--build', folder, '--parallel', jobs, '--target', ...targets[mode]);
+  } else {
+    const script = join(root, 'scripts', 'build-native.mjs');
+    run(process.execPath, script, '--backend', backend, '--target', targets[mode][0]);
+  }
+  return join(folder, targets[mode][0]);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const asked = process.argv.slice(2);
   for (const mode of asked.length ? asked : ['plain']) {
-    if (!modes[mode])
-      throw new Error(`mode must be one of ${Object.keys(modes).join(', ')}, got ${mode}`);
+    if (!targets[mode])
+      throw new Error(`mode must be one of ${Object.keys(targets).join(', ')}, got ${mode}`);
     console.log(build(mode));
   }
 }

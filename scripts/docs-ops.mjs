@@ -5,9 +5,9 @@ import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const folder = join(root, 'native', 'ops');
-const names = [
-  ...readFileSync(join(folder, 'list.h'), 'utf8').matchAll(/^(?:OP|CPU_ONLY)\((\w+)\)/gm),
-].map(([, name]) => name);
+const names = [...readFileSync(join(folder, 'list.h'), 'utf8').matchAll(/^OP\((\w+)\)/gm)].map(
+  ([, name]) => name,
+);
 const files = readdirSync(folder).filter((name) => name.endsWith('.cpp') && name !== 'table.cpp');
 
 /** The comment lines before the first line of code. */

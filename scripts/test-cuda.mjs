@@ -1,12 +1,14 @@
-// Tests the CUDA kernels without a GPU: `node scripts/test-cuda.mjs [--all]`. Native cases under several
-// schedules and under the race check, planted mistakes, then test/ops and test/gpu of TypeScript on
-// the emulated device. --all adds AddressSanitizer and the test that leaves each barrier out. Where
-// nvcc is there, its build is checked too with --nvcc. Prints "N tests passed" and "N tests failed".
+// Tests the CUDA kernels without a GPU: `node scripts/test-cuda.mjs [--all] [--nvcc]`. Native cases
+// under several schedules and under the race check, planted mistakes, then test/ops and test/gpu of
+// TypeScript on the emulated device. --nvcc compiles them for one architecture too, where nvcc is
+// there. --all adds that, AddressSanitizer and the test that leaves each barrier out. Prints
+// "N tests passed" and "N tests failed".
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from './build-native-tests.mjs';
+import { nvcc } from './nvcc.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const all = process.argv.includes('--all');
@@ -36,6 +38,20 @@ function planted(programs) {
   }
 }
 
+/** Does nvcc take every kernel, without a warning? */
+function compiled() {
+  if (spawnSync(nvcc, ['--version']).status !== 0) {
+    console.log('  - kernels compiled by nvcc: skipped, no nvcc here (CUDACXX names one)');
+    return;
+  }
+  try {
+    build('nvcc');
+    count(true, 'kernels compiled by nvcc for sm_80, no warning');
+  } catch (error) {
+    count(false, `kernels compiled by nvcc: ${error.message}`);
+  }
+}
+
 function typescript() {
   const node = process.execPath;
   const built = spawnSync(node, [join(root, 'scripts', 'build-native.mjs'), '--backend', 'simt'], {
@@ -53,6 +69,7 @@ function typescript() {
   if (status !== 0) process.exitCode = 1;
 }
 
+if (all || process.argv.includes('--nvcc')) compiled();
 const plain = build('plain');
 const race = build('race');
 native(plain, 'plain', 'machine');
@@ -63,6 +80,8 @@ planted([plain, race]);
 if (all) {
   native(build('asan'), 'asan');
   native(race, 'race', 'removals');
+  for (const trial of ['prototype_cross_entropy 256', 'koleo 256', 'adamw 16'])
+    native(plain, 'plain', 'bench', trial);
 }
 console.log(`\n  ${passed} tests passed`);
 if (failed) {

@@ -34,14 +34,10 @@ function graphics(): Finding[] {
     { name: 'gpu', value: emulated ? `${state} (emulated)` : state, ok: true },
   ];
   if (!built) return findings;
-  const missing = addon()
-    .ops('cpu')
-    .filter((op) => !addon().ops('cuda').includes(op));
   findings.push(
     { name: 'cuda', value: `driver ${driver || 'none'}, build ${runtime}`, ok: true },
     { name: 'cuda ops', value: String(addon().ops('cuda').length), ok: true },
   );
-  if (missing.length) findings.push({ name: 'cpu only', value: missing.join(', '), ok: true });
   if (name)
     findings.push({
       name: 'card',

@@ -1,8 +1,8 @@
 // Which device new tensors go to. An op runs where its inputs are.
 import { ProteaError } from '../error.js';
-import { addon, type DeviceName, type GpuReport } from '../native.js';
+import { addon, type DeviceName, type GpuReport, type Precision } from '../native.js';
 
-export type { DeviceName, GpuReport } from '../native.js';
+export type { DeviceName, GpuReport, Precision } from '../native.js';
 
 /** What can be asked for: auto takes the GPU when there is one that this build runs on. */
 export type DeviceChoice = DeviceName | 'auto';
@@ -46,4 +46,13 @@ export function useDevice(device: DeviceName): DeviceName {
   const before = current;
   current = device;
   return before;
+}
+
+/**
+ * What products on the GPU are computed in from here on, for the whole process: f32, or operands
+ * rounded to bf16 with sums in f32. Values, sums and optimisers are f32 either way.
+ * @throws ERR_PROTEA_DEVICE when there is no GPU
+ */
+export function usePrecision(precision: Precision): void {
+  addon().setPrecision(precision);
 }

@@ -3,7 +3,7 @@ import { uniformCollapse, verdict } from '../diagnose/index.js';
 import { ProteaError } from '../error.js';
 import { type KnnReport, knnOf, knnSplit, spreadRows } from '../eval/index.js';
 import { recipes } from '../ssl/index.js';
-import { type ChosenDevice, chooseDevice, type Tensor, useDevice } from '../tensor/index.js';
+import type { ChosenDevice, Tensor } from '../tensor/index.js';
 import { checkConfig } from './check-config.js';
 import { type Checkpoint, newestCheckpoint, writeCheckpoint } from './checkpoint.js';
 import { Clock } from './clock.js';
@@ -13,6 +13,7 @@ import { type Inspection, inspect } from './inspect.js';
 import { loaderOf, stepsOf } from './loading.js';
 import { diagnosisMetrics, stepMetrics } from './metric-lines.js';
 import { featureOptions, freshMethod, restoredMethod } from './model.js';
+import { takeDevice } from './run-device.js';
 import { type OpenRunOptions, RunFolder } from './run-folder.js';
 import { writeTrainReport } from './run-report.js';
 import { type Schedules, schedulesOf } from './schedules.js';
@@ -69,8 +70,7 @@ export class Trainer {
     options: OpenRunOptions = {},
   ): Promise<Trainer> {
     checkConfig(config);
-    const device = chooseDevice(config.run.device);
-    useDevice(device.device);
+    const device = takeDevice(config);
     const { data } = config;
     const dataset = await openData(data.source, { labels: data.labels ?? undefined });
     const warnings = [...dataset.warnings];

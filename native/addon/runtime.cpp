@@ -71,6 +71,16 @@ Napi::Value gpu(Context&, Info info) {
   return result;
 }
 
+// setPrecision('f32' | 'bf16') of products on the GPU, for the work queued from here on
+Napi::Value set_precision(Context& context, Info info) {
+  bool exact = info[0].As<Napi::String>().Utf8Value() == "f32";
+  Accelerator& accelerator = context.runtime.accelerator();
+  context.runtime.queue().push([&accelerator, exact] {
+    accelerator.set_precision(exact ? Precision::F32 : Precision::BF16);
+  });
+  return info.Env().Undefined();
+}
+
 Napi::Value set_poison(Context& context, Info info) {
   context.runtime.set_poison(info[0].As<Napi::Boolean>());
   return info.Env().Undefined();
@@ -121,6 +131,7 @@ void add_runtime_methods(Napi::Object exports, const std::shared_ptr<Context>& c
   add_method(exports, context, "memory", memory);
   add_method(exports, context, "resetPeak", reset_peak);
   add_method(exports, context, "setMemoryLimit", set_memory_limit);
+  add_method(exports, context, "setPrecision", set_precision);
   add_method(exports, context, "setPoison", set_poison);
   add_method(exports, context, "setThreads", set_threads);
   add_method(exports, context, "threads", threads);

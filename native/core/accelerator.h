@@ -7,6 +7,10 @@
 
 namespace protea {
 
+// What products are computed in: f32 with f32 operands, or tensor cores with operands rounded to
+// bf16 and sums in f32.
+enum class Precision { F32, BF16 };
+
 // What the runtime asks of a GPU. The CUDA build defines it in native/cuda; a CPU-only build has
 // none, and open_accelerator() says so.
 class Accelerator {
@@ -24,6 +28,8 @@ class Accelerator {
   virtual void fill(void* to, unsigned char value, size_t bytes) = 0;
   virtual void add(const Array& sum, const Array& term) = 0;  // sum += term, f32
   virtual void finish() = 0;
+  // For the kernels launched from here on.
+  virtual void set_precision(Precision precision) = 0;
 
   virtual size_t working_bytes() const = 0;  // kernels' working memory and staging
 };

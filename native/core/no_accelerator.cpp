@@ -1,5 +1,4 @@
 // A CPU-only build: compiled in place of native/cuda.
-#ifndef PROTEA_CUDA
 #include "accelerator.h"
 
 namespace protea {
@@ -17,4 +16,3 @@ std::unique_ptr<Accelerator> open_accelerator() {
 }
 
 }  // namespace protea
-#endif

@@ -66,7 +66,7 @@ struct Op {
   const char* name;
   Outputs (*infer)(std::span<const Tensor> in, const Attrs& attrs);  // the only place that checks
   const Kernel* cpu;
-  const Kernel* cuda;  // null in a CPU-only build, and for an op that has none yet
+  const Kernel* cuda;  // null in a CPU-only build
 
   const Kernel& kernel(Device device) const {
     const Kernel* found = device == Device::Cuda ? cuda : cpu;

@@ -36,10 +36,6 @@ class Staging {
   size_t total_ = 0;
 };
 
-// What products are computed in: f32 with f32 operands, or tensor cores with operands rounded to
-// bf16 and sums in f32.
-enum class Precision { F32, BF16 };
-
 // One GPU with its compute stream and the working memory of kernels.
 class Gpu : public Accelerator {
  public:
@@ -57,6 +53,7 @@ class Gpu : public Accelerator {
   void fill(void* to, unsigned char value, size_t bytes) override;
   void add(const Array& sum, const Array& term) override;
   void finish() override;
+  void set_precision(Precision precision) override { precision_ = precision; }
   size_t working_bytes() const override;
 
   cudaStream_t stream() const { return stream_; }
@@ -64,7 +61,6 @@ class Gpu : public Accelerator {
   size_t shared_limit() const { return shared_limit_; }  // bytes a block can have
   Fault* fault() const { return fault_; }
   Precision precision() const { return precision_; }
-  void set_precision(Precision precision) { precision_ = precision; }
 
   // Working memory: one growing buffer a slot, kept between calls. Ops use slots 0 ... 7; what
   // they call (gemm, sums) uses the rest. Contents are undefined at entry.

@@ -97,13 +97,13 @@ void choose(Gpu& gpu, const View& a, const View& b, const Result& result, int64_
 
 }  // namespace
 
-void gemm(Gpu& gpu, int64_t M, int64_t N, int64_t K, Matrix a, Matrix b, float* c, int64_t ldc,
-          bool accumulate, Epilogue epilogue) {
+void gemm(Gpu& gpu, Precision precision, int64_t M, int64_t N, int64_t K, Matrix a, Matrix b,
+          float* c, int64_t ldc, bool accumulate, Epilogue epilogue) {
   if (M == 0 || N == 0) return;
   View left{a.data, M, K, a.transpose ? 1 : a.stride, a.transpose ? a.stride : 1};
   View right{b.data, N, K, b.transpose ? b.stride : 1, b.transpose ? 1 : b.stride};
   Result result{c, ldc, M, N, accumulate, epilogue};
-  if (gpu.precision() == Precision::F32)
+  if (precision == Precision::F32)
     choose<float>(gpu, left, right, result, K);
   else
     choose<bf16>(gpu, left, right, result, K);

@@ -16,7 +16,13 @@ struct Epilogue {
   float* gelu = nullptr;
 };
 
-void gemm(Gpu& gpu, int64_t M, int64_t N, int64_t K, Matrix a, Matrix b, float* c, int64_t ldc,
-          bool accumulate, Epilogue epilogue = {});
+void gemm(Gpu& gpu, Precision precision, int64_t M, int64_t N, int64_t K, Matrix a, Matrix b,
+          float* c, int64_t ldc, bool accumulate, Epilogue epilogue = {});
+
+// In what the run computes in.
+inline void gemm(Gpu& gpu, int64_t M, int64_t N, int64_t K, Matrix a, Matrix b, float* c,
+                 int64_t ldc, bool accumulate, Epilogue epilogue = {}) {
+  gemm(gpu, gpu.precision(), M, N, K, a, b, c, ldc, accumulate, epilogue);
+}
 
 }  // namespace protea::gpu

@@ -146,7 +146,7 @@ using f16 = simt::f16;
 inline float to_float(bf16 x) { return simt::to_float(x); }
 inline float to_float(f16 x) { return simt::to_float(x); }
 template <class T>
-T rounded(float x) {
+SIMT_INLINE T rounded(float x) {
   if constexpr (std::is_same_v<T, float>)
     return x;
   else

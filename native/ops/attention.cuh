@@ -32,4 +32,18 @@ GPU_DEVICE View transposed(const View& v) { return {v.data, v.depth, v.rows, v.a
 // Widths of heads a kernel is made for, rounded up.
 constexpr int most_width = 128;
 
+// Scores and probabilities of one block of queries and one of keys.
+template <class T>
+using Square = Tile<T, 4, 4>;
+constexpr int score_stride = block_tokens + 1;
+
+// How operands lie in shared memory, W being the width of a head rounded up.
+template <class T, int W>
+struct Layout {
+  static constexpr int stride = tile_stride<T>(W);                    // rows of q, k, v
+  static constexpr int turned_stride = tile_stride<T>(block_tokens);  // rows of p, vᵀ
+  static constexpr int operand = block_tokens * stride;
+  static constexpr int turned = W * turned_stride, square = block_tokens * turned_stride;
+};
+
 }  // namespace protea::gpu

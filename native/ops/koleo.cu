@@ -1,33 +1,16 @@
 #include <cmath>
 
 #include "../cuda/map.cuh"
-#include "../cuda/products.cuh"
-#include "../cuda/rows.cuh"
 #include "../cuda/sums.cuh"
+#include "nearest_rows.cuh"
 
 namespace protea {
 namespace {
 
-using gpu::Tile;
-using gpu::tile_rows;
+using gpu::Candidate;
 using gpu::View;
 
 enum { loss, nearest, directions, norms, distances };
-
-// A similarity and the row it belongs to as one number: the larger similarity wins, then the lower
-// row. The maximum of such numbers does not depend on the order it is taken in.
-typedef unsigned long long Candidate;
-
-GPU_DEVICE Candidate candidate(float similarity, int64_t row) {
-  if (similarity != similarity) return 0;  // a NaN is similar to none
-  unsigned bits = __float_as_uint(similarity);
-  bits = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-  return static_cast<Candidate>(bits) << 32 | (0xffffffffu - static_cast<unsigned>(row));
-}
-
-GPU_DEVICE int64_t row_of(Candidate found) {
-  return static_cast<int64_t>(0xffffffffu - static_cast<unsigned>(found));
-}
 
 struct Repulsion {
   double eps, least;
@@ -45,54 +28,12 @@ struct Repulsion {
   }
 };
 
-template <bool whole_block>
-__global__ void normalise_kernel(int64_t rows, int64_t D, const float* x, float eps, float* u,
-                                 float* norm_of) {
-  gpu::RowTeam<whole_block> team;
-  bool inside = team.row < rows;
-  const float* from = x + (inside ? team.row : 0) * D;
-  float square = 0;
-  for (int64_t d = team.index; d < D; d += team.size) square += from[d] * from[d];
-  float norm = sqrtf(team.sum(square));
-  if (!inside) return;
-  for (int64_t d = team.index; d < D; d += team.size)
-    u[team.row * D + d] = from[d] / (norm < eps ? eps : norm);
-  if (team.index == 0) norm_of[team.row] = norm;
-}
-
-// Block n makes tile (i, j), i <= j, of u uᵀ: its rows' candidates and its columns'.
-template <class T>
-__global__ void __launch_bounds__(gpu::tile_threads) search_kernel(View u, Candidate* best) {
-  GPU_SHARED(T, left, [gpu::operand_size<T>()]);
-  GPU_SHARED(T, right, [gpu::operand_size<T>()]);
-  GPU_SHARED(float, scores, [tile_rows * gpu::score_stride]);
-  gpu::Pair tile = gpu::triangle_pair(blockIdx.x);
-  int64_t row = tile.i * tile_rows, column = tile.j * tile_rows;
-  Tile<T, 4, 4> product;
-  gpu::multiply_rows(product, u, row, u, column, left, right);
-  product.each([&](int r, int c, float s) { scores[r * gpu::score_stride + c] = s; });
-  __syncthreads();
-  bool of_column = threadIdx.x >= 2 * tile_rows;
-  int at = static_cast<int>(threadIdx.x % tile_rows), half = threadIdx.x / tile_rows % 2;
-  int64_t self = (of_column ? column : row) + at, other = (of_column ? row : column) + half * 32;
-  Candidate found = 0;
-  for (int n = 0; n < 32; n++) {
-    int64_t with = other + n;
-    int place = half * 32 + n;
-    float s = scores[(of_column ? place : at) * gpu::score_stride + (of_column ? at : place)];
-    Candidate offered = candidate(s, with);
-    if (self < u.rows && with < u.rows && with != self && offered > found) found = offered;
-  }
-  if (found) atomicMax(best + self, found);
-}
-
 // The distance of every row to its nearest, in double; a warp a row.
 __global__ void distance_kernel(View u, const Candidate* best, double pairwise, Repulsion repulsion,
                                 int32_t* nearest_of, float* distance_of, double* value) {
   int64_t i = static_cast<int64_t>(blockIdx.x) * gpu::warp_count() + gpu::warp_index();
   int64_t row = i < u.rows ? i : 0;
-  // Rows that are not finite are similar to none; any other index keeps the NaN in the loss.
-  int64_t j = best[row] ? row_of(best[row]) : (row == 0 ? 1 : 0);
+  int64_t j = gpu::row_of(best[row], row);
   double square = 0;
   for (int64_t d = gpu::lane_index(); d < u.depth; d += 32) {
     double difference = static_cast<double>(u.at(row, d)) - u.at(j, d) + pairwise;
@@ -184,15 +125,13 @@ View directions_of(const Run& run) {
 void forward(const Run& run) {
   Gpu& gpu = Gpu::of(run);
   View u = directions_of(run);
-  int64_t B = u.rows, tiles = (B + tile_rows - 1) / tile_rows;
-  GPU_LAUNCH_ROWS(gpu, normalise_kernel, B, u.depth, run.in[0].as<float>(),
-                  static_cast<float>(run.attrs.number("norm_eps")), run.out[directions].as<float>(),
+  int64_t B = u.rows;
+  GPU_LAUNCH_ROWS(gpu, gpu::normalise_kernel, B, u.depth, run.in[0].as<float>(),
+                  run.attrs.number("norm_eps"), run.out[directions].as<float>(),
                   run.out[norms].as<float>());
   auto* best = gpu.scratch<Candidate>(0, B);
   auto* value = gpu.scratch<double>(1, B);
-  gpu.fill(best, 0, B * sizeof(Candidate));
-  dim3 triangle(static_cast<unsigned>(tiles * (tiles + 1) / 2));
-  GPU_LAUNCH(gpu, search_kernel<float>, gpu::Grid{triangle, dim3(gpu::tile_threads)}, u, best);
+  gpu::search_nearest(gpu, u, best);
   GPU_LAUNCH(gpu, distance_kernel, gpu::Grid{dim3(warps_for(B)), dim3(256)}, u, best,
              run.attrs.number("pairwise_eps"), Repulsion(run.attrs), run.out[nearest].as<int32_t>(),
              run.out[distances].as<float>(), value);

@@ -11,17 +11,13 @@ namespace protea {
 #define OP(name)                                                        \
   Outputs name##_infer(std::span<const Tensor> in, const Attrs& attrs); \
   extern const Kernel name##_cpu, name##_cuda;
-#define CPU_ONLY(name) OP(name)
 #include "list.h"
-#undef CPU_ONLY
 #undef OP
 
 #define OP(name) {#name, name##_infer, &name##_cpu, CUDA(name)},
-#define CPU_ONLY(name) {#name, name##_infer, &name##_cpu, nullptr},
 static const Op table[] = {
 #include "list.h"
 };
-#undef CPU_ONLY
 #undef OP
 
 std::span<const Op> all_ops() { return table; }

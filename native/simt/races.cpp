@@ -6,9 +6,7 @@
 #include <map>
 #include <unordered_map>
 
-#include "block.h"
-#include "fiber.h"
-#include "machine.h"
+#include "threads.h"
 
 namespace simt {
 namespace {
@@ -58,8 +56,8 @@ bool within(uintptr_t at, const void* begin, size_t bytes) {
 }
 
 Space space_of(uintptr_t at, size_t bytes) {
-  uintptr_t frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
-  if (at - (frame - stack_bytes) < 2 * stack_bytes) return Space::Private;  // the thread's stack
+  const Fiber& fiber = team.threads[block.thread].fiber;
+  if (within(at, fiber.stack, fiber.bytes)) return Space::Private;
   for (const Block::Array& array : block.arrays)
     if (within(at, array.data.get(), array.bytes))
       return within(at + bytes - 1, array.data.get(), array.bytes) ? Space::Shared : Space::Unknown;
@@ -100,6 +98,13 @@ void note_read(Access& read, Space space) {
   read = mine;
 }
 
+// From here on nothing is checked: the linker may have taken the string functions of an
+// instrumented file.
+[[noreturn]] void stop(Fault fault, const char* what) {
+  block.failing = true;
+  fail(fault, what);
+}
+
 void complain(Fault fault, const char* what, const Access& past) {
   block.failing = true;
   std::string who = past.thread >= 0 ? "thread " + std::to_string(past.thread) : "several threads";
@@ -107,7 +112,7 @@ void complain(Fault fault, const char* what, const Access& past) {
 }
 
 void check_cell(Cell& at, bool write, bool atomic, Space space) {
-  if (at.in_flight) fail(Fault::InFlight, "the copy's target is used before its wait");
+  if (at.in_flight) stop(Fault::InFlight, "the copy's target is used before its wait");
   bool both_atomic = atomic && at.write.atomic;
   if (at.write.block && !both_atomic && !ordered(at.write, space))
     complain(Fault::Race, write ? "overwrites what was written by" : "reads what was written by",
@@ -115,7 +120,7 @@ void check_cell(Cell& at, bool write, bool atomic, Space space) {
   if (write && at.read.block && !ordered(at.read, space) && !atomic)
     complain(Fault::Race, "overwrites what was read by", at.read);
   if (!write && space == Space::Shared && at.write.block != block.number)
-    fail(Fault::Unwritten, "no thread of this block has written there");
+    stop(Fault::Unwritten, "no thread of this block has written there");
 }
 
 void access(const void* address, size_t bytes, bool write, bool atomic) {

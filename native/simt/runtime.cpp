@@ -1,9 +1,11 @@
 #include "runtime.h"
 
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <string>
@@ -16,10 +18,12 @@ struct CUstream_st {
   std::deque<std::function<void()>> work;
   uint64_t put = 0, done = 0;
 };
-// The place in a stream where it was recorded.
+using Clock = std::chrono::steady_clock;
+// The place in a stream where it was recorded, and when the stream came by.
 struct CUevent_st {
   cudaStream_t stream = nullptr;
   uint64_t place = 0;
+  std::shared_ptr<Clock::time_point> passed = {};
 };
 
 namespace {
@@ -223,8 +227,10 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  auto passed = std::make_shared<Clock::time_point>();
   std::lock_guard lock(mutex);
-  *event = {stream, stream->put};
+  put(stream, [passed] { *passed = Clock::now(); });
+  *event = {stream, stream->put, passed};
   return cudaSuccess;
 }
 
@@ -237,6 +243,11 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
 cudaError_t cudaEventQuery(cudaEvent_t event) {
   std::lock_guard lock(mutex);
   return event->stream && event->stream->done < event->place ? cudaErrorNotReady : cudaSuccess;
+}
+
+cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t begin, cudaEvent_t end) {
+  *ms = std::chrono::duration<float, std::milli>(*end->passed - *begin->passed).count();
+  return cudaSuccess;
 }
 
 cudaError_t cudaGetLastError() {

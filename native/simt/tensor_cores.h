@@ -18,17 +18,20 @@ inline float to_float(f16 x) {
   return static_cast<float>(value);
 }
 
+// Inlined always: an instrumented file does not tell of a store of what a call returns.
+#define SIMT_INLINE __attribute__((always_inline)) inline
+
 template <class T>
 T rounded(float x);
 // To nearest, ties to even; a NaN stays one.
 template <>
-inline bf16 rounded<bf16>(float x) {
+SIMT_INLINE bf16 rounded<bf16>(float x) {
   unsigned bits = __float_as_uint(x);
   if (x != x) return {0x7fff};
   return {static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
 }
 template <>
-inline f16 rounded<f16>(float x) {
+SIMT_INLINE f16 rounded<f16>(float x) {
   auto value = static_cast<_Float16>(x);
   f16 result;
   std::memcpy(&result, &value, sizeof result);

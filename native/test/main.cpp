@@ -1,6 +1,6 @@
 // protea-native-test [PART [FILTER]]: gemm, diagnosis, machine, agreement; removals (every barrier
-// left out in turn), planted (one mistake, by its name). Without a part the first four. FILTER
-// keeps the ops that begin with it.
+// left out in turn), planted (one mistake, by its name), bench (times on a GPU). Without a part the
+// first four. FILTER keeps the ops that begin with it.
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -26,6 +26,7 @@ void test_machine();
 void test_agreement(const std::string& filter);
 void test_removals(const std::string& filter);
 void test_planted(const std::string& name);
+void run_bench(const std::string& filter);
 #endif
 
 namespace {
@@ -38,6 +39,7 @@ void run(const std::string& part, const std::string& filter) {
   if (part.empty() || part == "agreement") test_agreement(filter);
   if (part == "removals") test_removals(filter);
   if (part == "planted") test_planted(filter);
+  if (part == "bench") run_bench(filter);
 #endif
 }
 

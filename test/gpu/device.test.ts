@@ -10,10 +10,11 @@ import {
   type DeviceName,
   gatherRows,
   gpu,
-  nearestPrototypes,
+  linear,
   scope,
   tensor,
   useDevice,
+  usePrecision,
 } from '../../lib/tensor/index.js';
 
 const on = (device: DeviceName, values: number[]) => tensor(values, [values.length], 'f32', device);
@@ -150,14 +151,22 @@ gpuTest('freed tensors are freed on the device too', async (t) => {
   t.is(bytes(), before);
 });
 
-gpuTest('an op without a CUDA kernel says so and runs nowhere else', (t) => {
-  const cuda = new Set(native((addon) => addon.ops('cuda')));
-  const missing = native((addon) => addon.ops('cpu')).filter((op) => !cuda.has(op));
-  t.deepEqual(missing, ['batch_norm', 'nearest_prototypes', 'tsne']);
-  const rows = tensor([1, 2, 3, 4], [2, 2], 'f32', 'cuda');
-  t.throws(() => nearestPrototypes(rows), {
-    code: 'ERR_PROTEA_UNSUPPORTED',
-    message: '[nearest_prototypes] has no cuda kernel in this build',
-  });
-  rows.dispose();
+gpuTest('every op has a CUDA kernel', (t) => {
+  const names = (device: DeviceName) => native((addon) => addon.ops(device));
+  t.deepEqual(names('cuda'), names('cpu'));
+});
+
+gpuTest('products are rounded to bf16 when that is asked for', async (t) => {
+  const values = Array.from({ length: 64 }, (_, i) => 1 + i / 1000);
+  const product = async () => {
+    const x = tensor(values, [1, 64], 'f32', 'cuda');
+    return (await scope(() => linear(x, x)).read())[0]!;
+  };
+  const exact = values.reduce((sum, value) => sum + value * value, 0);
+  t.true(Math.abs((await product()) / exact - 1) < 1e-6);
+  usePrecision('bf16');
+  const rounded = await product();
+  usePrecision('f32');
+  t.not(rounded, await product());
+  t.true(Math.abs(rounded / exact - 1) < 1e-2);
 });

@@ -53,6 +53,14 @@ test.serial('a run with other settings in the same folder is refused', async (t)
   await trainer.close();
 });
 
+test.serial('a precision that the CPU does not have is refused', async (t) => {
+  const settings = ['run.device=cpu', 'run.precision=bf16'];
+  await t.throwsAsync(train(join(temporaryFolder(t), 'run'), 2, settings), {
+    code: 'ERR_PROTEA_CONFIG',
+    message: /The CPU computes in f32/,
+  });
+});
+
 test.serial('a folder is held by one process', async (t) => {
   const out = join(temporaryFolder(t), 'run');
   await train(out, 2);

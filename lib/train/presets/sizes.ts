@@ -97,6 +97,7 @@ const vits16: TrainConfig = {
   },
   run: {
     device: 'auto',
+    precision: 'f32',
     logEvery: 10,
     diagnoseEvery: 500,
     checkpointEvery: 500,

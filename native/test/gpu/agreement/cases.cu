@@ -60,6 +60,16 @@ void add_layers(Cases& cases) {
       Input target = fixed({rows, D}, 0, 1);
       cases.push_back({"soft_cross_entropy", {x, target}, {{"temperature", {0.3}}}, 4e-6});
     }
+  // Of two rows the gradient all but cancels.
+  for (int64_t rows : {2, 7, 129, 643})
+    for (int64_t D : {1, 33, 100})
+      cases.push_back({"batch_norm",
+                       {{{rows, D}}, {{D}}, {{D}}},
+                       {{"eps", {1e-3}}},
+                       4e-6,
+                       {},
+                       0,
+                       rows == 2 ? 1 : 1e-30});
   Input x{{4, 3, 6}}, keep = fixed({4}, 0, 2);
   cases.push_back({"residual", {x, x, none(), none()}});
   cases.push_back({"residual", {x, x, {{6}}, none()}});
@@ -170,6 +180,9 @@ void add_search(Cases& cases) {
                        {{{int64_t(K), int64_t(P)}}},
                        {{"epsilons", {epsilon, epsilon / 3}}, {"components", {components}}},
                        0});
+  for (auto [K, P] : {std::array<int64_t, 2>{2, 1}, {7, 64}, {129, 100}, {1000, 3}})
+    cases.push_back({"nearest_prototypes", {{{K, P}}}});
+  cases.push_back({"nearest_prototypes", {{{130, 24}}, whole({130}, 130)}});
   for (auto [N, M, k] :
        {std::array<int64_t, 3>{1, 1, 1}, {7, 129, 5}, {70, 300, 40}, {3, 100, 100}})
     cases.push_back({"knn_top_k", {{{N, 24}}, {{M, 24}}}, {{"k", {double(k)}}}});
@@ -242,6 +255,15 @@ void add_updates(Cases& cases) {
          Dtype::F32});
 }
 
+void add_maps(Cases& cases) {
+  for (auto [N, P, perplexity, iterations] :
+       {std::array<double, 4>{4, 1, 1, 3}, {37, 24, 5, 0}, {37, 24, 5, 6}, {130, 3, 30, 4}})
+    cases.push_back({"tsne",
+                     {{{int64_t(N), int64_t(P)}}, {{int64_t(N), 2}}},
+                     {{"perplexity", {perplexity}}, {"iterations", {iterations}}},
+                     1e-4});
+}
+
 }  // namespace
 
 std::vector<Case> agreement_cases() {
@@ -254,9 +276,11 @@ std::vector<Case> agreement_cases() {
   add_attention(cases);
   add_prototypes(cases);
   add_search(cases);
+  add_maps(cases);
   add_mixture(cases);
   add_resampling(cases);
   add_updates(cases);
+  for (const Case& c : rounded_cases(cases)) cases.push_back(c);
   return cases;
 }
 

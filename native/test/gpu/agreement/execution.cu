@@ -1,21 +1,13 @@
-// Every op's CUDA kernel against its CPU kernel in f64: values, gradients overwritten and added to.
-// Emulated, each case runs under several schedules and must give the same bits.
+// One execution of a case on one device: inputs made and drawn, forward, backward twice.
+#include <cmath>
+#include <cstring>
+
+#include "../../../core/random.h"
+#include "../../../cuda/device.h"
 #include "agreement.h"
 
-#include <cmath>
-#include <cstdio>
-#include <cstring>
-#include <map>
-
-#include "../../core/random.h"
-#include "../../cuda/device.h"
-#include "../check.h"
-
-namespace protea {
-namespace test {
+namespace protea::test {
 namespace {
-
-using Values = std::vector<double>;
 
 // All that one execution reads and writes, on one device.
 struct Side {
@@ -152,49 +144,12 @@ void run_backward(Side& side, const Case& c, const Outputs& outputs, bool accumu
   side.runtime.queue().wait();
 }
 
-std::string name_of(const Case& c) {
-  std::string name = c.op;
-  for (const Input& input : c.in) {
-    std::ostringstream shape;
-    shape << " " << input.shape;
-    name += input.given ? shape.str() : " -";
-  }
-  return name;
-}
+}  // namespace
 
-struct Worst {
-  double value = 0;  // relative to the largest number of the array
-  size_t at = 0;
-};
-
-Worst worst_error(const Case& c, const Values& got, const Values& truth) {
-  double largest = c.least;
-  Worst worst;
-  for (double value : truth) largest = std::fmax(largest, std::fabs(value));
-  for (size_t i = 0; i < truth.size(); i++) {
-    double error = std::fabs(got[i] - truth[i]) / largest;
-    bool same = got[i] == truth[i] || (std::isnan(got[i]) && std::isnan(truth[i]));
-    if (std::isnan(error)) error = INFINITY;
-    if (!same && error > worst.value) worst = {error, i};
-  }
-  return worst;
-}
-
-void compare(const Case& c, const std::string& what, const Values& got, const Values& truth) {
-  auto [worst, at] = worst_error(c, got, truth);
-  std::string text = name_of(c) + ": " + what;
-  if (!(worst <= c.tolerance))
-    text += ": at " + std::to_string(at) + " " + std::to_string(got[at]) + ", expected " +
-            std::to_string(truth[at]) + ", error " + std::to_string(worst / c.tolerance) +
-            " tolerances";
-  expect(worst <= c.tolerance, text);
-}
-
-// Everything a case computes, by name.
-std::vector<std::pair<std::string, Values>> results(Runtime& runtime, const Case& c, Device device,
-                                                    Dtype real) {
-  std::vector<std::pair<std::string, Values>> found;
+Results results(Runtime& runtime, const Case& c, Device device, Dtype real) {
+  Results found;
   Side side{runtime, device, real, {}, {}, {}, {}};
+  if (device == Device::Cuda) runtime.accelerator().set_precision(c.precision);
   make_inputs(side, c);
   Outputs outputs = run_forward(side, c);
   for (size_t i = 0; i < outputs.visible; i++)
@@ -213,123 +168,27 @@ std::vector<std::pair<std::string, Values>> results(Runtime& runtime, const Case
   return found;
 }
 
-// The schedules an emulated case runs under: one is enough for the race check, which does not
-// depend on them. On hardware, two runs.
-int schedules() {
-#ifdef __CUDACC__
-  return 2;
-#else
-  return simt::races_checked() ? 1 : 4;
-#endif
-}
-
-void use_schedule(int i) {
-#ifndef __CUDACC__
-  simt::Order orders[] = {simt::Order::Forward, simt::Order::Reverse, simt::Order::Priority,
-                          simt::Order::Random};
-  simt::config.order = orders[i];
-  simt::config.seed = static_cast<uint64_t>(i);
-  simt::config.defer_copies = i != 1;
-  simt::config.lazy = i == 2;
-#else
-  (void)i;
-#endif
-}
-
-void run(const Case& c) {
-  Runtime runtime;
-  runtime.set_poison(true);
-  runtime.arena(Device::Cuda).set_exact(true);
-  auto truth = results(runtime, c, Device::Cpu, c.truth);
-  std::vector<std::pair<std::string, Values>> first;
-  for (int i = 0; i < schedules(); i++) {
-    use_schedule(i);
-    auto got = results(runtime, c, Device::Cuda, Dtype::F32);
-    if (i == 0) {
-      for (size_t j = 0; j < truth.size(); j++)
-        compare(c, got[j].first, got[j].second, truth[j].second);
-      first = got;
-      continue;
-    }
-    for (size_t j = 0; j < got.size(); j++)
-      expect(!std::memcmp(got[j].second.data(), first[j].second.data(),
-                          first[j].second.size() * sizeof(double)),
-             name_of(c) + ": " + got[j].first + ": other bits in run " + std::to_string(i));
+std::string name_of(const Case& c) {
+  std::string name = c.op + (c.precision == Precision::BF16 ? " in bf16" : "");
+  for (const Input& input : c.in) {
+    std::ostringstream shape;
+    shape << " " << input.shape;
+    name += input.given ? shape.str() : " -";
   }
-  use_schedule(0);
+  return name;
 }
 
-#ifndef __CUDACC__
-// Gives the GPU what the CPU gives?
-bool agrees(const Case& c) {
-  Runtime runtime;
-  runtime.set_poison(true);
-  auto truth = results(runtime, c, Device::Cpu, c.truth);
-  auto got = results(runtime, c, Device::Cuda, Dtype::F32);
-  for (size_t i = 0; i < truth.size(); i++)
-    if (worst_error(c, got[i].second, truth[i].second).value > c.tolerance) return false;
-  return true;
-}
-
-// Does a check fail, or a schedule throw, when a wait is left out?
-bool notices(const std::function<bool()>& check, simt::Site site) {
-  for (simt::Order order : {simt::Order::Priority, simt::Order::Reverse}) {
-    simt::config = {.order = order, .seed = 3, .skip = site};
-    try {
-      if (!check()) return true;
-    } catch (const std::exception&) {
-      return true;
-    }
+Worst worst_error(const Case& c, const Values& got, const Values& truth) {
+  double largest = c.least;
+  Worst worst;
+  for (double value : truth) largest = std::fmax(largest, std::fabs(value));
+  for (size_t i = 0; i < truth.size(); i++) {
+    double error = std::fabs(got[i] - truth[i]) / largest;
+    bool same = got[i] == truth[i] || (std::isnan(got[i]) && std::isnan(truth[i]));
+    if (std::isnan(error)) error = INFINITY;
+    if (!same && error > worst.value) worst = {error, i};
   }
-  return false;
+  return worst;
 }
 
-using Checks = std::vector<std::function<bool()>>;
-
-// Every place where threads wait for each other, with the checks that come by.
-std::map<simt::Site, Checks> waiting_places(const std::string& filter) {
-  Checks checks;
-  for (const Case& c : agreement_cases())
-    if (op(c.op).cuda && c.op.rfind(filter, 0) == 0) checks.push_back([c] { return agrees(c); });
-  if (filter.empty())
-    for (bool (*check)() : waiting_checks()) checks.push_back(check);
-  std::map<simt::Site, Checks> places;
-  for (const auto& check : checks) {
-    simt::visited_sites();
-    check();
-    for (simt::Site site : simt::visited_sites()) places[site].push_back(check);
-  }
-  return places;
-}
-#endif
-
-}  // namespace
-}  // namespace test
-
-#ifndef __CUDACC__
-// Leaves out each barrier, warp barrier and wait of the kernels in turn: each must be missed.
-void test_removals(const std::string& filter) {
-  for (const auto& [site, checks] : test::waiting_places(filter)) {
-    bool found = false;
-    for (const auto& check : checks) found = found || test::notices(check, site);
-    simt::config = {};
-    test::expect(found, std::string("nothing misses the wait at ") + site.name() + ":" +
-                            std::to_string(site.line));
-  }
-}
-#else
-void test_removals(const std::string&) {}
-#endif
-
-void test_agreement(const std::string& filter) {
-  for (const test::Case& c : test::agreement_cases()) {
-    if (!op(c.op).cuda || c.op.rfind(filter, 0) != 0) continue;
-    try {
-      test::run(c);
-    } catch (const std::exception& error) {
-      test::expect(false, test::name_of(c) + ": " + error.what());
-    }
-  }
-}
-
-}  // namespace protea
+}  // namespace protea::test

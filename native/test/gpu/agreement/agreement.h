@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "../../core/runtime.h"
+#include "../../../core/runtime.h"
 
 namespace protea::test {
 
@@ -28,9 +28,26 @@ struct Case {
   uint64_t skipped_outputs = 0;
   double least = 1e-30;      // arrays with nothing larger are measured by this
   Dtype truth = Dtype::F64;  // what the CPU computes in; F32 for ops that know nothing else
+  Precision precision = Precision::F32;
 };
 
 std::vector<Case> agreement_cases();
+// Every third case of what runs on tensor cores once more, with operands in bf16.
+std::vector<Case> rounded_cases(const std::vector<Case>& exact);
+std::string name_of(const Case& c);
+
+using Values = std::vector<double>;
+using Results = std::vector<std::pair<std::string, Values>>;
+
+// Everything a case computes, by name. Real numbers are drawn so that f32 holds them.
+Results results(Runtime& runtime, const Case& c, Device device, Dtype real);
+
+struct Worst {
+  double value = 0;  // relative to the largest number of the array
+  size_t at = 0;
+};
+Worst worst_error(const Case& c, const Values& got, const Values& truth);
+
 std::vector<bool (*)()> waiting_checks();
 
 }  // namespace protea::test

@@ -1,0 +1,100 @@
+#pragma once
+// Rows of student and teacher against their prototypes, as the two sweeps of the prototype
+// cross-entropy see them.
+#include "prototype_rows.cuh"
+
+namespace protea {
+
+// Inputs and outputs of the op.
+enum { z_student, w_student, bias_student, z_teacher, w_teacher, bias_teacher, row_weight };
+enum { loss, log_sum_exps, means };
+
+namespace gpu {
+
+// Some rows of the student or of the teacher.
+struct RowTile {
+  const Logits& logits;
+  int64_t row, first;  // the first of them among its own, and among all
+  int64_t count;       // that follow, this one included
+  bool of_student;
+};
+
+// Student rows first, then the teacher's; tiles of rows hold rows of one of them.
+struct Problem {
+  Logits student, teacher;
+  int64_t S, R, K, P, images, views, teacher_views;
+  const double* pairs;      // (views, teacher_views)
+  const float* row_weight;  // (S) or null
+
+  GPU_DEVICE RowTile tile(int64_t n) const {
+    int64_t of_student = (S + tile_rows - 1) / tile_rows;
+    if (n < of_student) return {student, n * tile_rows, n * tile_rows, S - n * tile_rows, true};
+    int64_t row = (n - of_student) * tile_rows;
+    return {teacher, row, S + row, R - S - row, false};
+  }
+  GPU_DEVICE double weight(int64_t s, int64_t u) const {
+    double pair = pairs[s / images * teacher_views + u];
+    return row_weight ? pair * row_weight[s] : pair;
+  }
+  int64_t tiles() const {
+    return (S + tile_rows - 1) / tile_rows + (R - S + tile_rows - 1) / tile_rows;
+  }
+};
+
+inline Logits logits_of(const Run& run, int first, const char* temperature) {
+  const Array &z = run.in[first], &w = run.in[first + 1], &bias = run.in[first + 2];
+  return Logits(z.as<float>(), z.dim(0), w.as<float>(), w.dim(0), z.dim(1),
+                bias ? bias.as<float>() : nullptr, run.attrs.number(temperature));
+}
+
+constexpr int pairs_slot = 0;  // of working memory
+
+inline Problem problem_of(const Run& run) {
+  Problem problem{logits_of(run, z_student, "student_temperature"),
+                  logits_of(run, z_teacher, "teacher_temperature"),
+                  run.in[z_student].dim(0),
+                  run.in[z_student].dim(0) + run.in[z_teacher].dim(0),
+                  run.in[w_student].dim(0),
+                  run.in[z_student].dim(1),
+                  0,
+                  run.attrs.integer("views"),
+                  run.attrs.integer("teacher_views"),
+                  Gpu::of(run).constants(pairs_slot, run.attrs.list("pairs")),
+                  run.in[row_weight] ? run.in[row_weight].as<float>() : nullptr};
+  problem.images = problem.S / problem.views;
+  return problem;
+}
+
+// Shared memory of the two sweeps, for W columns of the mean prototypes (or of dW) at a time.
+template <class T, int W>
+struct Sweep {
+  static constexpr int stride = tile_stride<T>(tile_rows);
+  static constexpr int square = tile_rows * stride, columns = W * stride;
+  static constexpr size_t bytes = 2 * carved<T>(operand_size<T>()) +
+                                  carved<float>(tile_rows * score_stride) + carved<T>(square) +
+                                  carved<T>(columns);
+  Carver carver = {};
+  T* left = carver.take<T>(operand_size<T>());
+  T* right = carver.take<T>(operand_size<T>());
+  float* scores = carver.take<float>(tile_rows * score_stride);
+  T* p = carver.take<T>(square);
+  T* turned = carver.take<T>(columns);
+
+  // sum += p times what is turned.
+  GPU_DEVICE void add_product(Tile<T, 4, W / 16>& sum) {
+    sum.multiply(p, stride, turned, stride, tile_rows);
+    // Before p, scores and turned are written again, multiply_rows waits for all.
+  }
+};
+
+// Calls body.template operator()<T, W>() with the precision and the width of a sweep.
+template <class Body>
+void with_width(const Run& run, int64_t P, const Body& body) {
+  bool exact = Gpu::of(run).precision() == Precision::F32;
+  if (P <= 64)
+    return exact ? body.template operator()<float, 64>() : body.template operator()<bf16, 64>();
+  exact ? body.template operator()<float, 128>() : body.template operator()<bf16, 128>();
+}
+
+}  // namespace gpu
+}  // namespace protea
