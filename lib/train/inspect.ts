@@ -35,7 +35,14 @@ export interface InspectOptions {
   normalisation: Normalisation;
 }
 
-const batchRows = 64;
+const mostInBatch = 64;
+
+/** Parts of `rows` of almost the same size: a last part of one would have no statistics for batch norm. */
+function batchesOf(rows: readonly number[]): number[][] {
+  const count = Math.ceil(rows.length / mostInBatch);
+  const edge = (i: number) => Math.round((i * rows.length) / count);
+  return Array.from({ length: count }, (_, i) => rows.slice(edge(i), edge(i + 1)));
+}
 
 /** Bottleneck vectors of the tokens a method's main loss is taken of. */
 function mainVectors({ teacher, recipe }: Method, images: Tensor): Tensor {
@@ -54,13 +61,8 @@ async function marginalOf(method: Method, options: InspectOptions): Promise<Floa
   const main = method.prototypesHead(method.recipe.main.tokens);
   const sum = new Float64Array(method.teacher.headOf(main).config.prototypes);
   let count = 0;
-  for (let begin = 0; begin < rows.length; begin += batchRows) {
-    const plain = await plainBatch(
-      cache,
-      rows.slice(begin, begin + batchRows),
-      size,
-      normalisation,
-    );
+  for (const batch of batchesOf(rows)) {
+    const plain = await plainBatch(cache, batch, size, normalisation);
     if (!plain.rows.length) continue;
     const marginal = scope(() =>
       unrecorded(() => {
