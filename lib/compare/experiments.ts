@@ -45,17 +45,28 @@ const targets: readonly Variant[] = [
 /** Batch norm in the head: what makes runs of minutes learn (examples/README.md). */
 const short = ['head.batchNorm=true', 'optim.batch=64', 'optim.steps=2000'];
 
+/**
+ * Where plain DINO shows partial collapse in minutes (docs/methods.md): fewer images than prototypes, so
+ * that many must share one, and prototypes that forget where they began, by a fast rate and a strong
+ * decay of their own.
+ */
+const collapsing = [
+  ...['data.images=64', 'crops.local=0', 'model.patchSize=8', 'head.batchNorm=true'],
+  ...['optim.batch=32', 'optim.steps=1200', 'optim.lr=1e-3', 'optim.prototypeLr=10'],
+  ...['optim.weightDecay=4', 'optim.weightDecayEnd=4', 'optim.momentum=0.98', 'optim.clip=0'],
+];
+
 export const experiments = {
   prototypes: {
     title: 'Unique prototypes against K',
     lead: 'Figure 3, left, of Govindarajan et al. 2024: do more prototypes give more distinct ones?',
     preset: 'dino-tiny',
-    settings: short,
+    settings: collapsing,
     variants: koleos,
     prototypes: [256, 512, 1024, 2048],
     linear: false,
-    columns: ['unique', 'share', 'mlcd', 'mlcdUnique', 'knn'],
-    charts: ['unique', 'knn'],
+    columns: ['unique', 'share', 'mlcd', 'mlcdUnique'],
+    charts: ['unique', 'share', 'mlcd', 'mlcdUnique'],
   },
   targets: {
     title: 'Regularizations of the MLCD at equal compute',

@@ -85,7 +85,9 @@ function cellOf(
   };
 }
 
-/** The results so far by variant and K; last the untrained networks, one of each seed. */
+const isKnown = ({ measures: found }: Cell) => Object.values(found).some((spread) => spread);
+
+/** The results so far by variant and K; last the untrained networks, where their features are judged. */
 export function summarised(
   name: ExperimentName,
   planned: readonly PlannedRun[],
@@ -95,15 +97,13 @@ export function summarised(
   const of = (runs: readonly PlannedRun[]) =>
     results.filter(({ run }) => runs.some((one) => one.name === run));
   const groups = grouped(planned, ({ variant, prototypes }) => `${variant} ${prototypes}`);
-  const cells = [...groups.values()]
-    .map((runs) => cellOf(experiment, runs[0]!, of(runs)))
-    .filter(({ seeds }) => seeds.length);
+  const cells = [...groups.values()].map((runs) => cellOf(experiment, runs[0]!, of(runs)));
   const oneEach = [...new Map(results.map((run) => [run.seed, run])).values()];
   const untrained = { variant: 'untrained network', prototypes: null };
   return {
     experiment: name,
     complete: results.length === planned.length,
-    cells: [...cells, cellOf(experiment, untrained, oneEach, before)],
+    cells: [...cells, cellOf(experiment, untrained, oneEach, before)].filter(isKnown),
     runs: [...results],
   };
 }
