@@ -52,8 +52,8 @@ const short = ['head.batchNorm=true', 'optim.batch=64', 'optim.steps=2000'];
  */
 const collapsing = [
   ...['data.images=64', 'crops.local=0', 'model.patchSize=8', 'head.batchNorm=true'],
-  ...['optim.batch=32', 'optim.steps=1200', 'optim.lr=1e-3', 'optim.prototypeLr=10'],
-  ...['optim.weightDecay=4', 'optim.weightDecayEnd=4', 'optim.momentum=0.98', 'optim.clip=0'],
+  ...['optim.batch=32', 'optim.steps=1500', 'optim.lr=1e-3', 'optim.prototypeLr=10'],
+  ...['optim.weightDecay=4', 'optim.weightDecayEnd=4', 'optim.momentum=0.99', 'optim.clip=0'],
 ];
 
 export const experiments = {

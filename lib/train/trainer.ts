@@ -12,6 +12,7 @@ import type { DiagnosisEvent, EndEvent, StepEvent, TrainEvent } from './events.j
 import { type Inspection, inspect } from './inspect.js';
 import { loaderOf, stepsOf, trainingData } from './loading.js';
 import { diagnosisMetrics, stepMetrics } from './metric-lines.js';
+import { startMixtures } from './mixture-start.js';
 import { featureOptions, freshMethod, restoredMethod } from './model.js';
 import { type OpenRunOptions, RunFolder } from './run-folder.js';
 import { writeTrainReport } from './run-report.js';
@@ -81,6 +82,7 @@ export class Trainer {
     try {
       const checkpoint = await newestCheckpoint(folder.checkpoints, warn);
       const state = checkpoint ? restoredMethod(config, checkpoint) : freshMethod(config);
+      if (!checkpoint) await startMixtures(state.method, config, loader.cache);
       await folder.rewindMetrics(checkpoint?.meta.step ?? 0);
       const training = new TrainingStep(config, state, schedules);
       return new Trainer(
