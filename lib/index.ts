@@ -4,6 +4,7 @@
  * regularizers, ops.
  */
 export * from './bench/index.js';
+export * from './compare/index.js';
 export * from './data/index.js';
 export * from './diagnose/index.js';
 export { type ErrorCode, ProteaError } from './error.js';

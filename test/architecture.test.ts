@@ -23,8 +23,9 @@ const layers: Record<string, string[]> = {
   bench: ['ssl', 'nn', ...base],
   lab: ['diagnose', 'report', 'ssl', 'nn', ...base],
   train: ['eval', 'diagnose', 'report', 'ssl', 'nn', 'data', 'formats', ...base],
-  cli: ['bench', 'lab', 'train', 'inspect', ...parts],
-  index: ['bench', 'lab', 'train', 'inspect', ...parts],
+  compare: ['train', 'eval', 'report', 'data', 'error'],
+  cli: ['bench', 'compare', 'lab', 'train', 'inspect', ...parts],
+  index: ['bench', 'compare', 'lab', 'train', 'inspect', ...parts],
 };
 
 /** Each folder of native/ and what it may include besides itself. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { packageRoot } from '../native.js';
 import { addBench } from './bench.js';
+import { addCompare } from './compare.js';
 import { addConfig } from './config.js';
 import { addDiagnose } from './diagnose.js';
 import { addDoctor } from './doctor.js';
@@ -32,6 +33,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 addTrain(program);
 addConfig(program);
 addMethods(program);
+addCompare(program);
 addEval(program);
 addDiagnose(program);
 addLab(program);

@@ -1,13 +1,8 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { compareMethods, methodsTable, type RunResult } from '../compare/index.js';
 import { invalid, ProteaError } from '../error.js';
-import {
-  type ComparisonRow,
-  compareMethods,
-  comparisonTable,
-  presets,
-  writeAtomic,
-} from '../train/index.js';
+import { presets, writeAtomic } from '../train/index.js';
 import { exitCode, type Output, run } from './output.js';
 import { Progress } from './progress.js';
 import { overridesOf, stopOnSignals, type TrainFlags } from './train.js';
@@ -43,7 +38,7 @@ function secondsOf(minutes: string | undefined): number | undefined {
 async function methods(flags: MethodsFlags, given: readonly string[], out: Output) {
   const { signal, code } = stopOnSignals();
   const names = presetsOf(flags);
-  const rows: ComparisonRow[] = [];
+  const rows: RunResult[] = [];
   const progress = new Progress(out);
   const table = join(flags.out, 'table.md');
   let current = '';
@@ -62,11 +57,11 @@ async function methods(flags: MethodsFlags, given: readonly string[], out: Outpu
   for await (const row of comparison) {
     rows.push(row);
     out.emit({ event: 'method', ...row });
-    await writeAtomic(table, `${comparisonTable(rows)}\n`);
+    await writeAtomic(table, `${methodsTable(rows)}\n`);
   }
   const complete = rows.length === names.length;
   out.emit({ event: 'end', complete, table });
-  out.result(comparisonTable(rows));
+  out.result(methodsTable(rows));
   return complete ? exitCode.ok : code();
 }
 

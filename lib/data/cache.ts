@@ -26,7 +26,7 @@ export class PictureCache {
   private bytes = 0;
 
   constructor(
-    private readonly dataset: Dataset,
+    readonly dataset: Dataset,
     private readonly options: CacheOptions = {},
   ) {}
 

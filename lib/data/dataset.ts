@@ -30,3 +30,9 @@ export function labelsOf(dataset: Dataset): Int32Array | undefined {
   const labels = dataset.samples.map((sample) => sample.label);
   return labels.every((label) => label !== undefined) ? Int32Array.from(labels) : undefined;
 }
+
+/** At most `most` of `count` rows, evenly spread. */
+export function spreadRows(count: number, most: number): number[] {
+  if (count <= most) return Array.from({ length: count }, (_, i) => i);
+  return Array.from({ length: most }, (_, i) => Math.floor((i * count) / most));
+}

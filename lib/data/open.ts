@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ProteaError } from '../error.js';
-import type { Dataset } from './dataset.js';
+import { type Dataset, spreadRows } from './dataset.js';
 import { withLabels } from './labels.js';
 import { openFlora } from './sources/flora.js';
 import { openFolder } from './sources/folder.js';
@@ -12,6 +12,8 @@ import { openTar } from './sources/tar.js';
 export interface OpenOptions {
   /** A CSV "path_or_index,label": the subset to use, and its labels. */
   labels?: string | undefined;
+  /** Keeps at most so many samples, evenly spread. */
+  images?: number | undefined;
 }
 
 /** Files that match a pattern with * in its last part. */
@@ -59,7 +61,13 @@ async function openSource(spec: string): Promise<Dataset> {
  * lies below "train".
  * @throws ERR_PROTEA_DATA naming the file
  */
-export async function openData(spec: string, { labels }: OpenOptions = {}): Promise<Dataset> {
-  const dataset = await openSource(spec);
-  return labels ? withLabels(dataset, labels) : dataset;
+export async function openData(
+  spec: string,
+  { labels, images = Number.POSITIVE_INFINITY }: OpenOptions = {},
+): Promise<Dataset> {
+  const source = await openSource(spec);
+  const dataset = labels ? await withLabels(source, labels) : source;
+  if (dataset.samples.length <= images) return dataset;
+  const kept = spreadRows(dataset.samples.length, images);
+  return { ...dataset, samples: kept.map((row) => dataset.samples[row]!) };
 }

@@ -71,9 +71,3 @@ export async function extractFeatures(
   const features = tensor(values.slice(0, used.length * dim), [used.length, dim]);
   return { features, rows: used };
 }
-
-/** At most `most` of `count` rows, evenly spread. */
-export function spreadRows(count: number, most: number): number[] {
-  if (count <= most) return Array.from({ length: count }, (_, i) => i);
-  return Array.from({ length: most }, (_, i) => Math.floor((i * count) / most));
-}

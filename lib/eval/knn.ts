@@ -1,5 +1,7 @@
 import { checkInteger, checkNumber, ProteaError } from '../error.js';
 import { knnTopK, type Tensor } from '../tensor/index.js';
+import { type Accuracy, accuracyOf } from './accuracy.js';
+import type { SplitFeatures } from './eval-split.js';
 
 export interface KnnOptions {
   /** Neighbours that vote. @default 20 */
@@ -8,12 +10,8 @@ export interface KnnOptions {
   temperature?: number;
 }
 
-export interface KnnReport {
+export interface KnnReport extends Accuracy {
   k: number;
-  /** Percent. */
-  top1: number;
-  /** Percent. */
-  top5: number;
 }
 
 export interface Labelled {
@@ -80,8 +78,9 @@ export async function knn(
   options: KnnOptions = {},
 ): Promise<KnnReport> {
   const { classes } = await knnClasses(train, test.features, options);
-  const hits = (count: number) =>
-    classes.filter((row, i) => row.slice(0, count).includes(test.labels[i]!)).length;
-  const percent = (count: number) => (100 * hits(count)) / Math.max(1, classes.length);
-  return { k: options.k ?? 20, top1: percent(1), top5: percent(5) };
+  return { k: options.k ?? 20, ...accuracyOf(classes, test.labels, train.labels) };
 }
+
+/** kNN accuracy of features of two parts; k is at most the number of training images. */
+export const knnOf = ({ train, test }: SplitFeatures, options: KnnOptions = {}) =>
+  knn(train, test, { ...options, k: Math.min(options.k ?? 20, train.labels.length) });

@@ -45,30 +45,40 @@ function oneHot(labels: ArrayLike<number>, classes: number): Float64Array {
   return rows;
 }
 
+export interface FitOptions {
+  /** @default 1000 */
+  iterations?: number;
+  /** Norm of the gradient over the loss at which the fit ends. @default 1e-9 */
+  tolerance?: number;
+}
+
+const exact = (values: Float64Array, shape: number[]) => tensor(values, shape, 'f64', 'cpu');
+
 /**
  * Multinomial logistic regression: the minimum of 1/2 ||W||² + C Σ_i CE(y_i, softmax(W x_i + b)), the
- * intercept free, in double, by L-BFGS.
+ * intercept free, in double on the CPU, by L-BFGS.
  * @throws ERR_PROTEA_SHAPE when features and labels do not fit together
  */
 export async function logisticRegression(
   data: LabelledRows,
   classes: number,
   C = 1,
+  fit: FitOptions = {},
 ): Promise<LinearClassifier> {
   check(data, classes);
   const { dim } = data;
   const n = data.labels.length;
-  const x = tensor(Float64Array.from(data.x), [n, dim]);
-  const y = tensor(oneHot(data.labels, classes), [n, classes]);
+  const x = exact(Float64Array.from(data.x), [n, dim]);
+  const y = exact(oneHot(data.labels, classes), [n, classes]);
   const size = classes * dim;
   try {
     const best = await minimise(
       async (at) => {
         const { loss, dw, db } = scope(() => {
-          const w = watch(tensor(at.slice(0, size), [classes, dim]));
-          const b = watch(tensor(at.slice(size), [classes]));
-          const fit = dot(y, logSoftmax(linear(x, w, b)));
-          const loss = weightedSum([dot(w, w), fit], [0.5, -C]);
+          const w = watch(exact(at.slice(0, size), [classes, dim]));
+          const b = watch(exact(at.slice(size), [classes]));
+          const agreement = dot(y, logSoftmax(linear(x, w, b)));
+          const loss = weightedSum([dot(w, w), agreement], [0.5, -C]);
           const [dw, db] = backward(loss, [w, b]);
           return { loss, dw: dw!, db: db! };
         });
@@ -77,6 +87,7 @@ export async function logisticRegression(
         return { value, gradient: Float64Array.from([...slopes, ...shift] as number[]) };
       },
       new Float64Array(size + classes),
+      fit,
     );
     const bias = best.slice(size);
     const mean = bias.reduce((a, b) => a + b, 0) / classes;

@@ -8,6 +8,30 @@ export interface LongTailOptions {
   headAbove?: number;
   /** Fewer than this: tail. @default 20 */
   tailBelow?: number;
+  /** The part of each class, instead of the two numbers above. */
+  splits?: readonly Split[];
+}
+
+/** Largest over smallest class from which a list counts as long-tailed; the usual lists have 10 to 500. */
+const longTailedFrom = 10;
+
+/** Whether the largest class has many times the images of the smallest that has any. */
+export function isLongTailed(trainCounts: readonly number[]): boolean {
+  const present = trainCounts.filter((count) => count > 0);
+  return Math.max(...present) >= longTailedFrom * Math.min(...present);
+}
+
+/**
+ * Head: the first third of the classes by training images, largest first, ties by number; tail: the
+ * last third; medium: between, with what does not divide by three.
+ */
+export function thirds(trainCounts: readonly number[]): Split[] {
+  const size = Math.floor(trainCounts.length / 3);
+  const order = trainCounts.map((_, c) => c).sort((a, b) => trainCounts[b]! - trainCounts[a]!);
+  const splits = Array<Split>(trainCounts.length).fill('medium');
+  for (const c of order.slice(0, size)) splits[c] = 'head';
+  for (const c of order.slice(order.length - size)) splits[c] = 'tail';
+  return splits;
 }
 
 export interface LongTailAccuracy {
@@ -31,7 +55,7 @@ export function longTailAccuracy(
   predicted: ArrayLike<number>,
   labels: ArrayLike<number>,
   trainCounts: ArrayLike<number>,
-  { headAbove = 100, tailBelow = 20 }: LongTailOptions = {},
+  { headAbove = 100, tailBelow = 20, splits: given }: LongTailOptions = {},
 ): LongTailAccuracy {
   if (predicted.length !== labels.length)
     throw new ProteaError(
@@ -51,10 +75,12 @@ export function longTailAccuracy(
     right[label]! += Number(predicted[i] === label);
   }
   const classAccuracy = Array.from(tested, (n, c) => (n ? (100 * right[c]!) / n : null));
-  const splits = Array.from(
-    trainCounts,
-    (n): Split => (n > headAbove ? 'head' : n < tailBelow ? 'tail' : 'medium'),
-  );
+  const splits =
+    given ??
+    Array.from(
+      trainCounts,
+      (n): Split => (n > headAbove ? 'head' : n < tailBelow ? 'tail' : 'medium'),
+    );
   const of = (split?: Split) =>
     mean(classAccuracy.filter((_, c) => split === undefined || splits[c] === split));
   const micro = (100 * right.reduce((a, b) => a + b, 0)) / labels.length;
@@ -65,7 +91,7 @@ export function longTailAccuracy(
     medium: of('medium'),
     tail: of('tail'),
     classAccuracy,
-    splits,
+    splits: [...splits],
   };
 }
 

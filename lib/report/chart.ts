@@ -2,7 +2,8 @@
 
 export interface Series {
   name: string;
-  points: readonly (readonly [number, number])[];
+  /** x, y, and half the length of a line through the point, such as the deviation over seeds. */
+  points: readonly (readonly [number, number, number?])[];
   /** Class of the line in the style sheet: "a", "b", "c", "d". */
   style: 'a' | 'b' | 'c' | 'd';
 }
@@ -85,6 +86,16 @@ function axes(x: Scale, y: Scale, options: ChartOptions): string {
   return [...up, ...across, names].join('');
 }
 
+/** Lines through the points that have a spread; on a logarithmic axis they end above zero. */
+const spreads = (points: Series['points'], x: Scale, y: Scale): string =>
+  points
+    .filter(([, value, half = 0]) => half > 0 && Number.isFinite(y.place(value - half)))
+    .map(([a, value, half = 0]) => {
+      const [at, low, high] = [x.place(a), y.place(value - half), y.place(value + half)];
+      return `<line class="spread" x1="${at.toFixed(1)}" x2="${at.toFixed(1)}" y1="${low.toFixed(1)}" y2="${high.toFixed(1)}"/>`;
+    })
+    .join('');
+
 /** A chart of one or more series over a common x axis, with a legend below. */
 export function lineChart(series: readonly Series[], options: ChartOptions): string {
   const drawn = series.map((one) => ({
@@ -109,7 +120,7 @@ export function lineChart(series: readonly Series[], options: ChartOptions): str
     : scale(ys, bottom, top, options.from);
   const lines = drawn.map(({ points, style }) => {
     const path = points.map(([a, b]) => `${x.place(a).toFixed(1)},${y.place(b).toFixed(1)}`);
-    return `<polyline class="line ${style}" points="${path.join(' ')}"/>`;
+    return `<polyline class="line ${style}" points="${path.join(' ')}"/>${spreads(points, x, y)}`;
   });
   const level = options.level
     ? `<line class="level" x1="${frame.left}" x2="${frame.width - frame.right}" y1="${y.place(options.level.value)}" y2="${y.place(options.level.value)}"/><text class="tick" x="${frame.width - frame.right}" y="${y.place(options.level.value) - 5}" text-anchor="end">${escaped(options.level.name)}</text>`

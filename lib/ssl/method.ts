@@ -73,7 +73,8 @@ export class Method {
   readonly teacher: Network;
   /** How the teacher's tokens become targets. */
   readonly targets: ReadonlyMap<HeadName, Targets>;
-  private readonly mixtures: ReadonlyMap<HeadName, MixturePrototypes>;
+  /** Of the heads whose prototypes are a mixture's means. */
+  readonly mixtures: ReadonlyMap<HeadName, MixturePrototypes>;
 
   /** The teacher's parameters are linked to the student's where they share them. */
   constructor(

@@ -36,6 +36,7 @@ export const configSchema = z.strictObject({
   data: z.strictObject({
     source: z.string().min(1).describe('Training images: see docs/data.md.'),
     labels: z.string().nullable().describe('CSV "path_or_index,label": the subset to use.'),
+    images: count.nullable().describe('Training images used at most, evenly spread; null: all.'),
     test: z
       .string()
       .nullable()
@@ -189,6 +190,10 @@ export const configSchema = z.strictObject({
       .max(1)
       .describe('Factor of the rate from a block to the one below it.'),
     patchEmbedLr: z.number().min(0).describe("Further factor of the patch embedding's rate."),
+    prototypeLr: z
+      .number()
+      .min(0)
+      .describe('Factor of the rate of prototypes that learn by gradient.'),
     clusteringLr: z
       .number()
       .min(0)

@@ -1,13 +1,14 @@
 export * from './check-config.js';
 export * from './checkpoint.js';
-export * from './comparison.js';
 export * from './config.js';
 export * from './config-file.js';
 export * from './config-text.js';
 export * from './draws.js';
 export * from './events.js';
 export * from './files.js';
+export { trainingData } from './loading.js';
 export * from './model.js';
 export * from './optimiser.js';
 export * from './presets/index.js';
+export { checkSameRun } from './run-folder.js';
 export * from './trainer.js';

@@ -7,7 +7,7 @@ import {
   reportOf,
   type UniqueReport,
 } from '../diagnose/index.js';
-import { type Method, patchTokens, type Seen } from '../ssl/index.js';
+import { type HeadName, type Method, patchTokens, type Seen } from '../ssl/index.js';
 import {
   prototypeMarginal,
   scope,
@@ -35,13 +35,20 @@ export interface InspectOptions {
   normalisation: Normalisation;
 }
 
-const batchRows = 64;
+const mostInBatch = 64;
 
-/** Bottleneck vectors of the tokens a method's main loss is taken of. */
-function mainVectors({ teacher, recipe }: Method, images: Tensor): Tensor {
+/** Parts of `rows` of almost the same size: a last part of one would have no statistics for batch norm. */
+export function batchesOf(rows: readonly number[]): number[][] {
+  const count = Math.ceil(rows.length / mostInBatch);
+  const edge = (i: number) => Math.round((i * rows.length) / count);
+  return Array.from({ length: count }, (_, i) => rows.slice(edge(i), edge(i + 1)));
+}
+
+/** The teacher's bottleneck vectors of the CLS tokens, or of every patch. */
+export function vectorsOf({ teacher }: Method, kind: HeadName, images: Tensor): Tensor {
   const tokens = teacher.backbone.forward(images);
   const seen: Seen = { tokens, features: takeToken(tokens, 0) };
-  if (recipe.main.tokens === 'cls') return teacher.head.bottleneck(seen.features);
+  if (kind === 'cls') return teacher.head.bottleneck(seen.features);
   const patches = tokens.shape[1]! - 1 - teacher.config.backbone.registers;
   const every = Array.from({ length: images.shape[0]! * patches }, (_, i) => i);
   return teacher.patchHead.bottleneck(patchTokens(seen, every, patches));
@@ -54,19 +61,14 @@ async function marginalOf(method: Method, options: InspectOptions): Promise<Floa
   const main = method.prototypesHead(method.recipe.main.tokens);
   const sum = new Float64Array(method.teacher.headOf(main).config.prototypes);
   let count = 0;
-  for (let begin = 0; begin < rows.length; begin += batchRows) {
-    const plain = await plainBatch(
-      cache,
-      rows.slice(begin, begin + batchRows),
-      size,
-      normalisation,
-    );
+  for (const batch of batchesOf(rows)) {
+    const plain = await plainBatch(cache, batch, size, normalisation);
     if (!plain.rows.length) continue;
     const marginal = scope(() =>
       unrecorded(() => {
         const images = tensor(plain.values, [plain.rows.length, 3, size, size]);
         const { tokens } = method.recipe.main;
-        const z = mainVectors(method, images);
+        const z = vectorsOf(method, tokens, images);
         const rows = { z, ...method.teacherSide(tokens, temperature) };
         const targets = method.targets.get(tokens)!;
         const bias = targets.ofBatch ? rows.bias : targets.bias(rows);

@@ -1,6 +1,10 @@
-import { CropLoader, type Dataset, multiCrop } from '../data/index.js';
+import { CropLoader, type Dataset, multiCrop, openData } from '../data/index.js';
 import { ProteaError } from '../error.js';
 import type { TrainConfig } from './config.js';
+
+/** The training images of a run. */
+export const trainingData = ({ source, labels, images }: TrainConfig['data']): Promise<Dataset> =>
+  openData(source, { labels: labels ?? undefined, images: images ?? undefined });
 
 /** The loader of a run's crops. */
 export function loaderOf(

@@ -14,7 +14,7 @@ import type { LastingConfig } from './config.js';
 const clusteringBeta2 = 0.95;
 
 /**
- * Rate and decay of one parameter. Shared prototypes (MSN) neither decay nor take part in clipping;
+ * Rate and decay of one parameter. Prototypes have a factor of their own. Shared prototypes (MSN) neither decay nor take part in clipping;
  * the layer-wise factors of DINOv2 are 1 unless set.
  */
 export function policyOf(
@@ -25,9 +25,11 @@ export function policyOf(
   const depth = name.startsWith('backbone.') ? vitSizes[model.size].depth : 0;
   const options = { depth, decay: optim.layerDecay, patchEmbed: optim.patchEmbedLr };
   const layerwise = layerwiseMultipliers(name, options);
-  const shared = head.layer === 'shared' && isPrototypes(name);
+  const prototypes = isPrototypes(name);
+  const shared = head.layer === 'shared' && prototypes;
   const decays = optim.decay === 'dino' ? Number(isDecayed(name, shape)) : layerwise.weightDecay;
-  return { lr: layerwise.lr, weightDecay: shared ? 0 : decays, clipped: !shared };
+  const lr = layerwise.lr * (prototypes ? optim.prototypeLr : 1);
+  return { lr, weightDecay: shared ? 0 : decays, clipped: !shared };
 }
 
 /** The optimiser of the student, and that of prototypes the teacher learns by itself, if it does. */

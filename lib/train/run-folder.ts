@@ -18,6 +18,15 @@ export interface OpenRunOptions {
 const isSameRun = (a: TrainConfig, b: TrainConfig) =>
   JSON.stringify(lasting(a)) === JSON.stringify(lasting(b));
 
+/** @throws ERR_PROTEA_CONFIG when the folder holds a run with other settings than these */
+export async function checkSameRun(folder: string, config: TrainConfig): Promise<void> {
+  const path = join(folder, 'config.yaml');
+  if (!existsSync(path) || isSameRun(await readRunConfig(path), config)) return;
+  throw new ProteaError('ERR_PROTEA_CONFIG', `${folder} holds a run with other settings`, {
+    hint: 'Give the settings of that run to go on with it, another --out, or --overwrite.',
+  });
+}
+
 /** The folder of a run: config.yaml, metrics.jsonl, checkpoints/, report/. Held by one process. */
 export class RunFolder {
   private constructor(
@@ -67,11 +76,7 @@ export class RunFolder {
   private async adopt(config: TrainConfig): Promise<void> {
     const path = join(this.path, 'config.yaml');
     await sweepTemporary(this.path);
-    if (existsSync(path) && !isSameRun(await readRunConfig(path), config)) {
-      throw new ProteaError('ERR_PROTEA_CONFIG', `${this.path} holds a run with other settings`, {
-        hint: 'Give the settings of that run to go on with it, another --out, or --overwrite.',
-      });
-    }
+    await checkSameRun(this.path, config);
     await mkdir(this.checkpoints, { recursive: true });
     await mkdir(join(this.path, 'report'), { recursive: true });
     await writeAtomic(path, configText(config));

@@ -1,7 +1,7 @@
-import { type CropLoader, type Dataset, openData } from '../data/index.js';
+import { type CropLoader, type Dataset, openData, spreadRows } from '../data/index.js';
 import { uniformCollapse, verdict } from '../diagnose/index.js';
 import { ProteaError } from '../error.js';
-import { type KnnReport, knnOf, knnSplit, spreadRows } from '../eval/index.js';
+import { evalSplit, judged, type KnnReport, knnOf, networkFeatures } from '../eval/index.js';
 import { recipes } from '../ssl/index.js';
 import type { ChosenDevice, Tensor } from '../tensor/index.js';
 import { checkConfig } from './check-config.js';
@@ -10,8 +10,9 @@ import { Clock } from './clock.js';
 import { lasting, type TrainConfig } from './config.js';
 import type { DiagnosisEvent, EndEvent, StepEvent, TrainEvent } from './events.js';
 import { type Inspection, inspect } from './inspect.js';
-import { loaderOf, stepsOf } from './loading.js';
+import { loaderOf, stepsOf, trainingData } from './loading.js';
 import { diagnosisMetrics, stepMetrics } from './metric-lines.js';
+import { startMixtures } from './mixture-start.js';
 import { featureOptions, freshMethod, restoredMethod } from './model.js';
 import { takeDevice } from './run-device.js';
 import { type OpenRunOptions, RunFolder } from './run-folder.js';
@@ -71,8 +72,7 @@ export class Trainer {
   ): Promise<Trainer> {
     checkConfig(config);
     const device = takeDevice(config);
-    const { data } = config;
-    const dataset = await openData(data.source, { labels: data.labels ?? undefined });
+    const dataset = await trainingData(config.data);
     const warnings = [...dataset.warnings];
     const warn = (message: string) => warnings.push(message);
     const loader = loaderOf(config, dataset, warn);
@@ -82,6 +82,7 @@ export class Trainer {
     try {
       const checkpoint = await newestCheckpoint(folder.checkpoints, warn);
       const state = checkpoint ? restoredMethod(config, checkpoint) : freshMethod(config);
+      if (!checkpoint) await startMixtures(state.method, config, loader.cache);
       await folder.rewindMetrics(checkpoint?.meta.step ?? 0);
       const training = new TrainingStep(config, state, schedules);
       return new Trainer(
@@ -255,10 +256,11 @@ export class Trainer {
   private async knn(): Promise<KnnReport | null> {
     const { data, eval: options } = this.config;
     const test = data.test ? await openData(data.test) : undefined;
-    const split = knnSplit(this.dataset, test, options.maxImages, { train: this.loader.cache });
+    const split = evalSplit(this.dataset, test, options.maxImages, { train: this.loader.cache });
     if (!split) return null;
     const { backbone } = this.training.method.teacher;
-    return knnOf(backbone, split, featureOptions(this.config), { k: options.k });
+    const features = await networkFeatures(backbone, split, featureOptions(this.config));
+    return judged(features, (made) => knnOf(made, { k: options.k }));
   }
 
   private async end(): Promise<EndEvent> {

@@ -12,6 +12,8 @@ const main = join(packageRoot(), 'dist', 'lib', 'cli', 'main.js');
 const protea = (...args: string[]) =>
   spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', timeout: 300_000 });
 
+const longTail = ['--data', 'flora:images=120,classes=6,size=20,longtail=20'];
+
 test.serial('train --json: stdout holds events only, the last one is the end', (t) => {
   const out = join(temporaryFolder(t), 'run');
   const { status, stdout } = protea('train', '--json', '--out', out, ...smallOverrides(6));
@@ -48,6 +50,14 @@ test.serial('train --json: stdout holds events only, the last one is the end', (
   t.is(knn.status, 0, knn.stderr);
   const report = JSON.parse(knn.stdout.trim().split('\n').at(-1)!);
   t.true(report.knn.top1 >= 0 && report.baselines.pixels.top1 >= 0);
+
+  const linear = protea('eval', 'linear', '--checkpoint', out, '--json', '--device', 'cpu');
+  t.is(linear.status, 0, linear.stderr);
+  const judged = JSON.parse(linear.stdout.trim().split('\n').at(-1)!);
+  t.true(judged.linear.top1 >= 0 && judged.baselines.untrained.top1 >= 0);
+  const tailed = protea('eval', 'linear', '--checkpoint', out, '--no-baselines', ...longTail);
+  t.regex(tailed.stdout, /^linear, C = .*\n {2}teacher .* head \d.* tail \d/);
+  t.is(protea('eval', 'linear', '--checkpoint', out, '--max-images', '0').status, 2);
 });
 
 test.serial('errors are one message, one JSON line, and an exit code', (t) => {
@@ -84,6 +94,20 @@ test.serial('config shows presets with comments, and the schema', (t) => {
   const wrong = protea('config', 'show', 'dino-kp-tyni');
   t.is(wrong.status, 2);
   t.regex(wrong.stderr, /Did you mean "dino-kp-tiny"/);
+});
+
+test.serial('compare repeats an experiment and says where the plots are', (t) => {
+  const out = join(temporaryFolder(t), 'runs');
+  const flags = ['--seeds', '1', '--variants', 'baseline', '--prototypes', '32', '--images', '40'];
+  const small = smallOverrides(4, ['optim.batch=8']);
+  const made = protea('compare', 'prototypes', ...flags, '--steps', '2', '--out', out, ...small);
+  t.is(made.status, 0, made.stderr);
+  t.regex(made.stdout, /^\| baseline \| 32 \| 32 \| /m);
+  t.regex(made.stderr, /baseline-k32-seed0: run 1 of 1\n40 images/);
+  t.true(existsSync(join(out, 'index.html')));
+  t.is(protea('compare', 'nothing').status, 2);
+  t.is(protea('compare', 'targets', '--variants', 'sinkhorn,nothing').status, 2);
+  t.is(protea('compare', 'targets', '--prototypes', '32').status, 2);
 });
 
 test.serial('methods trains what is asked for and prints a table', (t) => {

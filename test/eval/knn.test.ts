@@ -1,6 +1,6 @@
 import test from 'ava';
-import { openData, PictureCache } from '../../lib/data/index.js';
-import { knn, knnOfPixels, knnSplit, spreadRows } from '../../lib/eval/index.js';
+import { openData, PictureCache, spreadRows } from '../../lib/data/index.js';
+import { evalSplit, judged, knn, knnOf, rawFeatures } from '../../lib/eval/index.js';
 import { tensor } from '../../lib/tensor/index.js';
 
 test('votes count exp(similarity / T): one near neighbour beats two far ones', async (t) => {
@@ -19,17 +19,21 @@ test('k beyond the train set and missing labels are refused', async (t) => {
 
 test('one set is split into four parts to learn from and one to judge by', async (t) => {
   const flora = await openData('flora:images=50,classes=5');
-  const split = knnSplit(flora, undefined, 1000)!;
+  const split = evalSplit(flora, undefined, 1000)!;
   t.is(split.train.rows.length, 40);
   t.is(split.test.rows.length, 10);
-  t.is(knnSplit(await openData('flora:classes=1'), undefined, 100), undefined);
+  t.is(evalSplit(await openData('flora:classes=1'), undefined, 100), undefined);
 });
 
 test('raw pixels tell species of flora apart better than chance', async (t) => {
   const train = await openData('flora:images=120,classes=4,size=16');
   const other = await openData('flora:images=40,classes=4,size=16,test=1');
-  const split = knnSplit(train, other, 1000, { train: new PictureCache(train) })!;
-  t.true((await knnOfPixels(split, 16, { k: 5 })).top1 > 30);
+  const split = evalSplit(train, other, 1000, { train: new PictureCache(train) })!;
+  const { top1, groups } = await judged(await rawFeatures(split, 16), (features) =>
+    knnOf(features, { k: 5 }),
+  );
+  t.true(top1 > 30);
+  t.is(groups, null, 'every class has as many images');
 });
 
 test('rows are spread evenly', (t) => {

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { lineChart, page, prototypeMap, ticks } from '../../lib/report/index.js';
+import { dotChart, lineChart, page, prototypeMap, ticks } from '../../lib/report/index.js';
 
 test('ticks are round and lie within the range', (t) => {
   t.deepEqual(ticks(0, 10, 5), [0, 2, 4, 6, 8, 10]);
@@ -18,6 +18,23 @@ test('a chart draws finite points only, and escapes its names', (t) => {
   t.true(svg.includes('a &lt; b'));
   t.false(svg.includes('NaN'));
   t.is(lineChart([{ name: 'a', style: 'a', points: [] }], { title: '', x: '', y: '' }), '');
+});
+
+test('a spread is a line through its point, and dots are one a value', (t) => {
+  const points = [
+    [1, 10, 2],
+    [2, 20],
+  ] as const;
+  const chart = lineChart([{ name: 'a', style: 'a', points }], { title: 'T', x: 'x', y: 'y' });
+  t.is(chart.match(/class="spread"/g)!.length, 1);
+  const rows = [
+    { name: 'a < b', values: [1, 2, 3] },
+    { name: 'c', values: [5] },
+  ];
+  const dots = dotChart(rows, { title: 'T', digits: 1 });
+  t.is(dots.match(/<circle/g)!.length, 4);
+  t.regex(dots, /a &lt; b.*>2\.0<.*>5\.0</);
+  t.is(dotChart([], { title: 'T', digits: 1 }), '');
 });
 
 test('copies are marked on the map', (t) => {

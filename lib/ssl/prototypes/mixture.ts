@@ -1,6 +1,7 @@
 import { checkNumber } from '../../error.js';
 import { normals } from '../../nn/index.js';
 import {
+  emaUpdate,
   full,
   gmmResponsibilities,
   gmmUpdate,
@@ -31,6 +32,26 @@ function directions(K: number, P: number, seed: number, stream: number): Float32
   return values;
 }
 
+/** Components of equal weight at means (K, P), all with variances (P). */
+function stateAt(
+  means: Float32Array,
+  variances: Float32Array,
+  { forgetting }: MixtureOptions,
+): MixtureState {
+  const P = variances.length;
+  const shape = [means.length / P, P];
+  const weight = 1 / forgetting;
+  const at = (value: (mean: number, i: number) => number) => tensor(means.map(value), shape);
+  return {
+    pi: full([shape[0]!], P / means.length),
+    mu: at((mean) => mean),
+    variance: at((_, i) => variances[i % P]!),
+    s0: full([shape[0]!], weight),
+    s1: at((mean) => weight * mean),
+    s2: at((mean, i) => weight * (mean * mean + variances[i % P]!)),
+  };
+}
+
 /**
  * Prototypes learnt apart from the encoder ("Why prototypes collapse", arXiv 2510.20108): the means of
  * a Gaussian mixture with diagonal covariances over the teacher's bottleneck vectors, by online EM in
@@ -52,23 +73,20 @@ export class MixturePrototypes {
    */
   static fresh(K: number, P: number, seed: number, stream: number, options: MixtureOptions) {
     const means = directions(K, P, seed, stream);
-    const variance = 1 / P;
-    const weight = 1 / options.forgetting;
-    const state = {
-      pi: full([K], 1 / K),
-      mu: tensor(means, [K, P]),
-      variance: full([K, P], variance),
-      s0: full([K], weight),
-      s1: tensor(
-        means.map((m) => weight * m),
-        [K, P],
-      ),
-      s2: tensor(
-        means.map((m) => weight * (m * m + variance)),
-        [K, P],
-      ),
-    };
-    return new MixturePrototypes(state, options);
+    const variances = new Float32Array(P).fill(1 / P);
+    return new MixturePrototypes(stateAt(means, variances, options), options);
+  }
+
+  /**
+   * Puts the components at rows (K, P) of the data, with variances (P) that all share. Encoders that
+   * have learnt nothing map all images into a narrow cone, where a random direction is never near.
+   */
+  startAt(rows: Float32Array, variances: Float32Array): void {
+    const start = stateAt(rows, variances, this.options);
+    for (const name of Object.keys(start) as (keyof MixtureState)[]) {
+      emaUpdate(this.mixture[name], start[name], 0);
+      start[name].dispose();
+    }
   }
 
   /** Means (K, P), changed in place by `update`. */

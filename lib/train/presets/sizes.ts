@@ -20,6 +20,7 @@ const vits16: TrainConfig = {
   data: {
     source: 'flora',
     labels: null,
+    images: null,
     test: null,
     workers: 2,
     cacheBytes: 2 ** 31,
@@ -88,6 +89,7 @@ const vits16: TrainConfig = {
     clipMode: 'per_parameter',
     layerDecay: 1,
     patchEmbedLr: 1,
+    prototypeLr: 1,
     clusteringLr: 0.5,
     beta2: 0.999,
     momentum: 0.996,

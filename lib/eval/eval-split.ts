@@ -1,11 +1,11 @@
-import { type Dataset, PictureCache } from '../data/index.js';
+import { type Dataset, PictureCache, spreadRows } from '../data/index.js';
 import type { VisionTransformer } from '../nn/index.js';
 import { pixelFeatures } from './baselines.js';
-import { extractFeatures, type FeatureOptions, type Features, spreadRows } from './features.js';
-import { type KnnOptions, type KnnReport, knn, type Labelled } from './knn.js';
+import { extractFeatures, type FeatureOptions, type Features } from './features.js';
+import type { Labelled } from './knn.js';
 
 /** Labelled rows to learn from and to judge by, of one or two data sets. */
-export interface KnnSplit {
+export interface EvalSplit {
   train: { cache: PictureCache; dataset: Dataset; rows: number[] };
   test: { cache: PictureCache; dataset: Dataset; rows: number[] };
 }
@@ -16,17 +16,17 @@ const isLabelled = (dataset: Dataset, row: number) => dataset.samples[row]!.labe
  * Two sets, or one of which every fifth row is held out. Undefined when labels are missing or there is
  * only one class.
  */
-export function knnSplit(
+export function evalSplit(
   train: Dataset,
   test: Dataset | undefined,
   most: number,
   caches?: { train?: PictureCache },
-): KnnSplit | undefined {
+): EvalSplit | undefined {
   const trainCache = caches?.train ?? new PictureCache(train);
   const of = (dataset: Dataset) =>
     spreadRows(dataset.samples.length, most).filter((row) => isLabelled(dataset, row));
   const rows = of(train);
-  const split: KnnSplit = test
+  const split: EvalSplit = test
     ? {
         train: { cache: trainCache, dataset: train, rows },
         test: { cache: new PictureCache(test), dataset: test, rows: of(test) },
@@ -39,45 +39,48 @@ export function knnSplit(
   return classes.size > 1 && split.test.rows.length ? split : undefined;
 }
 
+/** Features of both parts: made once, whatever they are judged by. */
+export interface SplitFeatures {
+  train: Labelled;
+  test: Labelled;
+}
+
 const labelled = ({ features, rows }: Features, dataset: Dataset): Labelled => ({
   features,
   labels: rows.map((row) => dataset.samples[row]!.label!),
 });
 
-async function judged(
-  train: Features,
-  test: Features,
-  split: KnnSplit,
-  options: KnnOptions,
-): Promise<KnnReport> {
-  const k = Math.min(options.k ?? 20, train.rows.length);
-  try {
-    const learnt = labelled(train, split.train.dataset);
-    return await knn(learnt, labelled(test, split.test.dataset), { ...options, k });
-  } finally {
-    train.features.dispose();
-    test.features.dispose();
-  }
-}
+const both = (train: Features, test: Features, split: EvalSplit): SplitFeatures => ({
+  train: labelled(train, split.train.dataset),
+  test: labelled(test, split.test.dataset),
+});
 
-/** kNN accuracy of a backbone's CLS features. */
-export async function knnOf(
+/** What a backbone makes of both parts. */
+export async function networkFeatures(
   backbone: VisionTransformer,
-  split: KnnSplit,
-  features: FeatureOptions,
-  options: KnnOptions = {},
-): Promise<KnnReport> {
+  split: EvalSplit,
+  options: FeatureOptions,
+): Promise<SplitFeatures> {
   const of = ({ cache, rows }: { cache: PictureCache; rows: number[] }) =>
-    extractFeatures(backbone, cache, rows, features);
-  return judged(await of(split.train), await of(split.test), split, options);
+    extractFeatures(backbone, cache, rows, options);
+  return both(await of(split.train), await of(split.test), split);
 }
 
-/** kNN accuracy of raw pixels at `size`, by cosine after the mean is removed. */
-export async function knnOfPixels(
-  split: KnnSplit,
-  size: number,
-  options: KnnOptions = {},
-): Promise<KnnReport> {
+/** Raw pixels of both parts at `size`, by direction from the mean picture. */
+export async function rawFeatures(split: EvalSplit, size: number): Promise<SplitFeatures> {
   const { train, test } = await pixelFeatures(split.train, split.test, size);
-  return judged(train, test, split, options);
+  return both(train, test, split);
+}
+
+/** Judges features and gives their memory back. */
+export async function judged<Report>(
+  features: SplitFeatures,
+  judge: (features: SplitFeatures) => Promise<Report>,
+): Promise<Report> {
+  try {
+    return await judge(features);
+  } finally {
+    features.train.features.dispose();
+    features.test.features.dispose();
+  }
 }

@@ -1,14 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { type ComparisonRow, compareMethods, comparisonTable } from '../../lib/train/index.js';
+import { compareMethods, methodsTable, type RunResult } from '../../lib/compare/index.js';
 import { temporaryFolder } from '../support/folder.js';
 import { smallOverrides } from '../support/small-run.js';
 
 const presets = ['dino-tiny', 'msn-tiny'];
 
 async function compare(out: string, options: { secondsEach?: number; signal?: AbortSignal } = {}) {
-  const rows: ComparisonRow[] = [];
+  const rows: RunResult[] = [];
   const overrides = smallOverrides(options.secondsEach ? 1 : 6);
   for await (const row of compareMethods({ presets, overrides, out, ...options })) rows.push(row);
   return rows;
@@ -22,12 +22,12 @@ test.serial('each preset gives a row, and a finished one is read the second time
     presets.map((preset) => [preset, 6]),
   );
   for (const { knn, untrained, prototypes, mlcd, imagesPerSecond } of rows) {
-    t.true(knn.top1 >= 0 && untrained.top1 >= 0 && imagesPerSecond > 0);
+    t.true(knn!.top1 >= 0 && untrained!.top1 >= 0 && imagesPerSecond > 0);
     t.is(prototypes.total, 64);
-    t.true(mlcd.all > 0 && mlcd.all <= mlcd.most + 1e-6);
+    t.true(mlcd!.all > 0 && mlcd!.all <= mlcd!.most + 1e-6);
   }
   t.deepEqual(await compare(out), rows);
-  const table = comparisonTable(rows);
+  const table = methodsTable(rows);
   t.is(table.split('\n').length, 4);
   t.regex(table, /`msn-tiny` \| 6 \|/);
 });
