@@ -1,12 +1,8 @@
 import test from 'ava';
 import { call, embedTokens, tensor, zeros } from '../../lib/tensor/index.js';
-import { checkOp, type Input, pseudo } from '../support/check-op.js';
+import { checkOp, pseudo } from '../support/check-op.js';
+import { random } from '../support/numbers.js';
 
-const size = (shape: number[]) => shape.reduce((a, b) => a * b, 1);
-const random = (shape: number[], seed: number): Input => ({
-  shape,
-  values: pseudo(size(shape), seed),
-});
 const erf = (x: number) => {
   let sum = 0;
   for (let n = 0, term = x; n < 60; term *= (-x * x) / ++n) sum += term / (2 * n + 1);

@@ -1,10 +1,9 @@
 import test from 'ava';
 import { tensor, tsne } from '../../lib/tensor/index.js';
 import { checkOp, pseudo } from '../support/check-op.js';
+import { rowsOf } from '../support/numbers.js';
 
 const squared = (a: number[], b: number[]) => a.reduce((s, v, i) => s + (v - b[i]!) ** 2, 0);
-const rowsOf = (x: number[], width: number) =>
-  Array.from({ length: x.length / width }, (_, i) => x.slice(i * width, (i + 1) * width));
 
 /** Neighbour probabilities by bisection, as they are defined. */
 function joint(x: number[][], perplexity: number): number[][] {
