@@ -15,7 +15,7 @@ namespace {
 constexpr int64_t block_depth = 256, block_columns = 512, block_rows = 168;
 // Threads share pieces of C. Each packs its own operands, so a piece should be worth this many
 // operations, and no more are made than keep the threads evenly busy or fit the cache.
-constexpr int64_t piece_work = 4 << 20, pieces_per_thread = 3;
+constexpr int64_t piece_work = 4 << 20, pieces_per_thread = 8;
 // The left operand is packed when its rows lie further apart than this: rows a page apart share
 // sets of the L1 cache.
 constexpr int64_t near_rows = 3072;  // bytes
