@@ -18,7 +18,7 @@
 
 #include "../core/op.h"
 #include "../core/parallel.h"
-#include "../kernels/adamw.h"
+#include "adamw.h"
 
 namespace protea {
 namespace {
@@ -84,20 +84,6 @@ std::vector<double> clip_scales(const Attrs& attrs, const double* norms, size_t 
   return scales;
 }
 
-AdamWStep step_of(const Attrs& attrs, size_t i, double clip_scale) {
-  double lr = attrs.list("lr")[i], count = attrs.list("step")[i];
-  double b1 = attrs.number("beta1"), b2 = attrs.number("beta2");
-  auto f = [](double value) { return static_cast<float>(value); };
-  return {.decay = f(1 - lr * attrs.list("weight_decay")[i]),
-          .new1 = f(1 - b1),
-          .beta2 = f(b2),
-          .new2 = f(1 - b2),
-          .rate = f(lr / (1 - std::pow(b1, count))),
-          .root = f(1 / std::sqrt(1 - std::pow(b2, count))),
-          .eps = f(attrs.number("eps")),
-          .clip = f(clip_scale)};
-}
-
 bool finite(const Array& guard, const double* norms, size_t n) {
   if (guard) {
     double value = guard.dtype == Dtype::F64 ? *guard.as<double>() : *guard.as<float>();
@@ -116,7 +102,8 @@ void forward(const Run& run) {
   auto momentum = static_cast<float>(run.attrs.number("momentum", 1));
   const AdamWKernels& kernels = protea::adamw();
   for (size_t i = 0; i < n; i++) {
-    AdamWStep step = step_of(run.attrs, i, scales[i]);
+    AdamWStep step = adamw_step(run.attrs, i);
+    step.clip = static_cast<float>(scales[i]);
     const Array* of = &run.in[slot(i, param)];
     parallel_for(of[param].size(), grain, [&](int64_t begin, int64_t end) {
       auto at = [&](int which) { return of[which].as<float>() + begin; };

@@ -3,6 +3,7 @@
 
 #include "../cuda/block.cuh"
 #include "../cuda/device.h"
+#include "adamw.h"
 
 namespace protea {
 namespace {
@@ -16,7 +17,7 @@ struct Parameter {
   float *p, *m, *v, *teacher;
   const float* g;
   int64_t size, first_chunk, chunks;
-  float decay, new1, beta2, new2, rate, root, eps;
+  AdamWStep step;
   int group;
 };
 
@@ -72,6 +73,7 @@ __global__ void update_kernel(const Parameter* parameters, const Chunk* chunks, 
                               float momentum) {
   Chunk of = chunks[blockIdx.x];
   const Parameter& s = parameters[of.parameter];
+  const AdamWStep& step = s.step;
   float clip = scales[of.parameter];
   if (clip < 0) return;
   int64_t end = of.begin + chunk < s.size ? of.begin + chunk : s.size;
@@ -79,9 +81,9 @@ __global__ void update_kernel(const Parameter* parameters, const Chunk* chunks, 
     float p = s.p[i];
     if (s.g) {
       float g = s.g[i] * clip, m = s.m[i], v = s.v[i];
-      m += s.new1 * (g - m);
-      v = s.beta2 * v + s.new2 * g * g;
-      p = p * s.decay - s.rate * m / (sqrtf(v) * s.root + s.eps);
+      m += step.new1 * (g - m);
+      v = step.beta2 * v + step.new2 * g * g;
+      p = p * step.decay - step.rate * m / (sqrtf(v) * step.root + step.eps);
       s.m[i] = m;
       s.v[i] = v;
       s.p[i] = p;
@@ -92,10 +94,6 @@ __global__ void update_kernel(const Parameter* parameters, const Chunk* chunks, 
 
 Parameter parameter_of(const Run& run, size_t i) {
   const Array* of = &run.in[1 + i * stride];
-  const Attrs& attrs = run.attrs;
-  double lr = attrs.list("lr")[i], count = attrs.list("step")[i];
-  double b1 = attrs.number("beta1"), b2 = attrs.number("beta2");
-  auto f = [](double value) { return static_cast<float>(value); };
   auto given = [&](int which) { return of[which] ? of[which].as<float>() : nullptr; };
   return {.p = given(param),
           .m = given(exp_avg),
@@ -105,14 +103,8 @@ Parameter parameter_of(const Run& run, size_t i) {
           .size = of[param].size(),
           .first_chunk = 0,
           .chunks = (of[param].size() + chunk - 1) / chunk,
-          .decay = f(1 - lr * attrs.list("weight_decay")[i]),
-          .new1 = f(1 - b1),
-          .beta2 = f(b2),
-          .new2 = f(1 - b2),
-          .rate = f(lr / (1 - std::pow(b1, count))),
-          .root = f(1 / std::sqrt(1 - std::pow(b2, count))),
-          .eps = f(attrs.number("eps")),
-          .group = static_cast<int>(attrs.list("clip_group")[i])};
+          .step = adamw_step(run.attrs, i),
+          .group = static_cast<int>(run.attrs.list("clip_group")[i])};
 }
 
 void forward(const Run& run) {

@@ -2,6 +2,7 @@
 
 #include "../cuda/map.cuh"
 #include "../cuda/sums.cuh"
+#include "l2_normalize.cuh"
 #include "nearest_rows.cuh"
 
 namespace protea {
@@ -98,23 +99,6 @@ __global__ void pull_kernel(Pull pull, float* du) {
   }
 }
 
-// dx = (du - u <u, du>) / ||x||, or du / norm_eps below it
-template <bool whole_block>
-__global__ void dx_kernel(int64_t rows, int64_t D, const float* u, const float* du,
-                          const float* norm_of, float eps, float* dx, bool accumulate) {
-  gpu::RowTeam<whole_block> team;
-  bool inside = team.row < rows;
-  int64_t row = inside ? team.row : 0;
-  float along = 0, norm = norm_of[row];
-  for (int64_t d = team.index; d < D; d += team.size) along += u[row * D + d] * du[row * D + d];
-  along = team.sum(along);
-  if (!inside) return;
-  if (norm < eps) along = 0;
-  float inverse = 1 / (norm < eps ? eps : norm);
-  for (int64_t d = team.index; d < D; d += team.size)
-    gpu::put(dx, row * D + d, (du[row * D + d] - along * u[row * D + d]) * inverse, accumulate);
-}
-
 unsigned warps_for(int64_t rows) { return static_cast<unsigned>((rows + 7) / 8); }
 
 View directions_of(const Run& run) {
@@ -158,8 +142,9 @@ void backward(const Run& run) {
             run.attrs.number("pairwise_eps"),
             Repulsion(run.attrs)};
   GPU_LAUNCH(gpu, pull_kernel, gpu::Grid{dim3(warps_for(u.rows)), dim3(256)}, pull, du);
-  GPU_LAUNCH_ROWS(gpu, dx_kernel, u.rows, u.depth, u.data, du, run.out[norms].as<float>(),
-                  static_cast<float>(run.attrs.number("norm_eps")), dx.as<float>(), dx.accumulate);
+  GPU_LAUNCH_ROWS(gpu, normalize_back_kernel, u.rows, u.depth, u.data, du,
+                  run.out[norms].as<float>(), static_cast<float>(run.attrs.number("norm_eps")),
+                  dx.as<float>(), dx.accumulate);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "../cuda/rows.cuh"
+#include "l2_normalize.cuh"
 
 namespace protea {
 namespace {
@@ -18,23 +18,6 @@ __global__ void forward_kernel(int64_t rows, int64_t D, const float* x, float ep
   if (team.index == 0) norms[team.row] = norm;
 }
 
-// dx = (dy - y <y, dy>) / ||x||, or dy / eps below it
-template <bool whole_block>
-__global__ void dx_kernel(int64_t rows, int64_t D, const float* y, const float* dy,
-                          const float* norms, float eps, float* dx, bool accumulate) {
-  gpu::RowTeam<whole_block> team;
-  bool inside = team.row < rows;
-  int64_t row = inside ? team.row : 0;
-  float along = 0, norm = norms[row];
-  for (int64_t d = team.index; d < D; d += team.size) along += y[row * D + d] * dy[row * D + d];
-  along = team.sum(along);
-  if (!inside) return;
-  if (norm < eps) along = 0;
-  float inverse = 1 / fmaxf(norm, eps);
-  for (int64_t d = team.index; d < D; d += team.size)
-    gpu::put(dx, row * D + d, (dy[row * D + d] - along * y[row * D + d]) * inverse, accumulate);
-}
-
 void forward(const Run& run) {
   const Array& x = run.in[0];
   GPU_LAUNCH_ROWS(Gpu::of(run), forward_kernel, x.shape.rows(), x.dim(-1), x.as<float>(),
@@ -46,7 +29,7 @@ void backward(const Run& run) {
   const Gradient& dx = run.din[0];
   if (!dx) return;
   const Array& y = run.out[0];
-  GPU_LAUNCH_ROWS(Gpu::of(run), dx_kernel, y.shape.rows(), y.dim(-1), y.as<float>(),
+  GPU_LAUNCH_ROWS(Gpu::of(run), normalize_back_kernel, y.shape.rows(), y.dim(-1), y.as<float>(),
                   run.dout[0].as<float>(), run.out[1].as<float>(),
                   static_cast<float>(run.attrs.number("eps")), dx.as<float>(), dx.accumulate);
 }

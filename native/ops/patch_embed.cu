@@ -1,26 +1,10 @@
 #include "../cuda/gemm.h"
 #include "../cuda/map.cuh"
 #include "../cuda/sums.cuh"
+#include "patch_embed.h"
 
 namespace protea {
 namespace {
-
-struct Patches {
-  int64_t B, C, H, W, P, down, across, D;
-
-  explicit Patches(const Run& run)
-      : B(run.in[0].dim(0)),
-        C(run.in[0].dim(1)),
-        H(run.in[0].dim(2)),
-        W(run.in[0].dim(3)),
-        P(run.in[1].dim(2)),
-        down(H / P),
-        across(W / P),
-        D(run.in[1].dim(0)) {}
-
-  int64_t rows() const { return B * down * across; }
-  int64_t depth() const { return C * P * P; }
-};
 
 // Element i of the patches as rows (B N, C P P).
 struct Unfolded {
