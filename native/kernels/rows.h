@@ -43,11 +43,13 @@ struct Rows {
                                  T* top);
   // x = exp(x - shift[j]); sum[j] += x
   void (*columns_exp_sum)(int64_t n, int64_t m, int64_t stride, const T* shift, T* x, T* sum);
-  // sum[j] += weight[i] x
-  void (*columns_weighted_sum)(int64_t n, int64_t m, int64_t stride, const T* weight, const T* x,
-                               T* sum);
-  // y = s[j] x
-  void (*columns_scaled_copy)(int64_t n, int64_t m, int64_t stride, const T* s, const T* x, T* y);
+  // sum[j] += x y, both with rows `stride` apart
+  void (*columns_product_sum)(int64_t n, int64_t m, int64_t stride, const T* x, const T* y, T* sum);
+  // y = s[j] x, and y += s[j] x; each with rows of its own stride
+  void (*columns_scaled_copy)(int64_t n, int64_t m, const T* s, const T* x, int64_t x_stride, T* y,
+                              int64_t y_stride);
+  void (*columns_scaled_add)(int64_t n, int64_t m, const T* s, const T* x, int64_t x_stride, T* y,
+                             int64_t y_stride);
   // best[j], index[j] = x[j], i where x[j] > best[j]
   void (*keep_larger)(int64_t n, const T* x, int32_t i, T* best, int32_t* index);
 };

@@ -3,6 +3,7 @@
 // the other, and the products of all of them with any block of prototypes. The contract of the op
 // stands in prototype_cross_entropy.cpp.
 #include <span>
+#include <vector>
 
 #include "../kernels/panels.h"
 #include "prototype_blocks.h"
@@ -13,17 +14,23 @@ namespace protea::cross_entropy {
 inline constexpr int64_t kept_elements = int64_t{1} << 23;
 
 enum { z_student, w_student, bias_student, z_teacher, w_teacher, bias_teacher, row_weight };
-enum { loss, log_sum_exps, means, tops, exponentials };
+enum { loss, normalizers, means, tops, exponentials };
 
 inline bool keeps(int64_t rows, int64_t K) { return rows * K <= kept_elements; }
+
+// Two views that are compared, image by image: the first row of each, and how much it counts.
+struct ViewPair {
+  int64_t s, t;
+  double weight;
+};
 
 // The rows of student and teacher, one below the other, and how much each pair counts.
 template <class T>
 struct Problem {
   LogitRows<T> student, teacher;
   PrototypeBlocks blocks;
-  int64_t S, R, P, images, views, teacher_views;
-  std::span<const double> pairs;
+  int64_t S, R, P, images;
+  std::vector<ViewPair> pairs;
   const T* row_weight;
   bool kept;
 
@@ -35,9 +42,7 @@ struct Problem {
         R(S + teacher.rows),
         P(student.P),
         images(S / run.attrs.integer("views")),
-        views(run.attrs.integer("views")),
-        teacher_views(run.attrs.integer("teacher_views")),
-        pairs(run.attrs.list("pairs")),
+        pairs(pairs_of(run.attrs, images)),
         row_weight(run.in[6] ? run.in[6].as<T>() : nullptr),
         kept(keeps(R, blocks.K)) {}
 
@@ -47,16 +52,18 @@ struct Problem {
             z.dim(0),  z.dim(1),  static_cast<T>(1 / run.attrs.number(temperature))};
   }
 
-  // Calls body(s, t, weight) for every pair of a student and a teacher row that counts.
-  template <class Body>
-  void each_pair(const Body& body) const {
-    for (int64_t v = 0; v < views; v++)
-      for (int64_t u = 0; u < teacher_views; u++)
-        for (int64_t b = 0; b < images; b++) {
-          int64_t s = v * images + b;
-          double weight = pairs[v * teacher_views + u] * (row_weight ? row_weight[s] : 1.0);
-          if (weight != 0) body(s, u * images + b, weight);
-        }
+  // The pairs of views that count.
+  static std::vector<ViewPair> pairs_of(const Attrs& attrs, int64_t images) {
+    std::span<const double> weights = attrs.list("pairs");
+    int64_t U = attrs.integer("teacher_views");
+    std::vector<ViewPair> pairs;
+    for (int64_t i = 0; i < static_cast<int64_t>(weights.size()); i++)
+      if (weights[i] != 0) pairs.push_back({i / U * images, i % U * images, weights[i]});
+    return pairs;
+  }
+
+  double weight(const ViewPair& pair, int64_t image) const {
+    return row_weight ? pair.weight * row_weight[pair.s + image] : pair.weight;
   }
 };
 

@@ -96,16 +96,28 @@ void columns_exp_sum(int64_t n, int64_t m, int64_t stride, const T* shift, T* x,
 }
 
 template <class T>
-void columns_weighted_sum(int64_t n, int64_t m, int64_t stride, const T* weight, const T* x,
-                          T* sum) {
-  for (int64_t i = 0; i < n; i++, x += stride) axpy(m, weight[i], x, sum);
+void columns_product_sum(int64_t n, int64_t m, int64_t stride, const T* x, const T* y, T* sum) {
+  for (int64_t i = 0; i < n; i++, x += stride, y += stride) {
+#pragma omp simd
+    for (int64_t j = 0; j < m; j++) sum[j] += x[j] * y[j];
+  }
 }
 
 template <class T>
-void columns_scaled_copy(int64_t n, int64_t m, int64_t stride, const T* s, const T* x, T* y) {
-  for (int64_t i = 0; i < n; i++, x += stride, y += stride) {
+void columns_scaled_copy(int64_t n, int64_t m, const T* s, const T* x, int64_t x_stride, T* y,
+                         int64_t y_stride) {
+  for (int64_t i = 0; i < n; i++, x += x_stride, y += y_stride) {
 #pragma omp simd
     for (int64_t j = 0; j < m; j++) y[j] = s[j] * x[j];
+  }
+}
+
+template <class T>
+void columns_scaled_add(int64_t n, int64_t m, const T* s, const T* x, int64_t x_stride, T* y,
+                        int64_t y_stride) {
+  for (int64_t i = 0; i < n; i++, x += x_stride, y += y_stride) {
+#pragma omp simd
+    for (int64_t j = 0; j < m; j++) y[j] += s[j] * x[j];
   }
 }
 
@@ -233,8 +245,9 @@ constexpr Rows<T> family = {layer_norm<T>,
                             exp_sum<T>,
                             columns_affine_largest<T>,
                             columns_exp_sum<T>,
-                            columns_weighted_sum<T>,
+                            columns_product_sum<T>,
                             columns_scaled_copy<T>,
+                            columns_scaled_add<T>,
                             keep_larger<T>};
 
 }  // namespace
