@@ -1,4 +1,5 @@
-import { fork } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { ProteaError } from '../error.js';
 import type { LabPoint, LabResult } from './experiment.js';
@@ -15,18 +16,18 @@ interface Message {
   result?: Omit<LabResult, 'directions' | 'group'> & { directions: number[]; group: number[] };
 }
 
-/** One run in its own process, on one thread. */
-function inProcess(
+const start = (name: LabName, seed: number) =>
+  fork(child, [name, String(seed)], { env: { ...process.env, PROTEA_THREADS: '1' } });
+
+/** What a run's process tells, until it ends. */
+function resultOf(
   name: LabName,
-  seed: number,
+  worker: ChildProcess,
   onPoint: (name: LabName, point: LabPoint) => void,
 ): Promise<LabRun> {
   return new Promise((resolve, reject) => {
     const points: LabPoint[] = [];
     let result: LabRun | undefined;
-    const worker = fork(child, [name, String(seed)], {
-      env: { ...process.env, PROTEA_THREADS: '1' },
-    });
     worker.on('message', (message: Message) => {
       if (message.point) {
         points.push(message.point);
@@ -53,11 +54,29 @@ function inProcess(
   });
 }
 
+/** Cores that a run leaves when it ends go to the runs that are left; results do not depend on it. */
+function shareCores(workers: readonly ChildProcess[]): void {
+  const left = new Set(workers);
+  for (const worker of workers) {
+    worker.on('exit', () => {
+      left.delete(worker);
+      const threads = Math.max(1, Math.floor(availableParallelism() / left.size));
+      for (const other of left) if (other.connected) other.send({ threads });
+    });
+  }
+}
+
 /** Runs of the laboratory, side by side: unless others are asked for, plain DINO and with KoLeo-proto. */
-export function runLab(
+export async function runLab(
   seed: number,
   onPoint: (name: LabName, point: LabPoint) => void,
   names: readonly LabName[] = ['dino', 'dino-kp'],
 ): Promise<LabRun[]> {
-  return Promise.all(names.map((name) => inProcess(name, seed, onPoint)));
+  const workers = names.map((name) => start(name, seed));
+  shareCores(workers);
+  try {
+    return await Promise.all(workers.map((worker, i) => resultOf(names[i]!, worker, onPoint)));
+  } finally {
+    for (const worker of workers) worker.kill();
+  }
 }

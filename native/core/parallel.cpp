@@ -121,7 +121,7 @@ class Pool {
   std::atomic<uint64_t> generation_{0};
   Job* job_ = nullptr;
   bool stopping_ = false;
-  int threads_;
+  std::atomic<int> threads_;  // read by kernels that cut their work while it may be changed
 };
 
 Pool& pool() {

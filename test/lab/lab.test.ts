@@ -1,5 +1,6 @@
 import test from 'ava';
 import { Experiment, labNames, labPage } from '../../lib/lab/index.js';
+import { native } from '../../lib/native.js';
 
 test('a short run falls from its first loss, and its page holds curves and maps', async (t) => {
   const points: { step: number; loss: number; unique: number }[] = [];
@@ -16,9 +17,12 @@ test('a short run falls from its first loss, and its page holds curves and maps'
   t.false(/NaN|undefined/.test(html));
 });
 
-test('a run is the same every time', async (t) => {
-  const run = () => new Experiment('dino', 3, 60).run(() => undefined);
-  const [a, b] = [await run(), await run()];
+test('a run is the same every time, on any number of threads', async (t) => {
+  const run = (threads: number) => {
+    native((addon) => addon.setThreads(threads));
+    return new Experiment('dino-kp', 3, 60).run(() => undefined);
+  };
+  const [a, b] = [await run(1), await run(3)];
   t.is(a.loss, b.loss);
   t.deepEqual(a.directions, b.directions);
 });
