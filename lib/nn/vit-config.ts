@@ -28,6 +28,12 @@ export interface ViTConfig {
   positions: { antialias: boolean; offset: number };
 }
 
+/** What a stack of blocks is made of. */
+export type BlocksConfig = Pick<
+  ViTConfig,
+  'dim' | 'depth' | 'heads' | 'mlpRatio' | 'ffn' | 'layerScale' | 'dropPath' | 'qkvBias'
+>;
+
 /** Sizes by name; the mini ones are for small images on a CPU. */
 export const vitSizes = {
   'vit-nano': { dim: 64, depth: 4, heads: 2 },
@@ -79,7 +85,7 @@ export const tableSide = ({ imageSize, patchSize }: ViTConfig): number =>
   Math.floor(imageSize / patchSize);
 
 /** Hidden width of the feed-forward layer; SwiGLU takes two thirds of it, in eights. */
-export function hiddenWidth({ dim, mlpRatio, ffn }: ViTConfig): number {
+export function hiddenWidth({ dim, mlpRatio, ffn }: BlocksConfig): number {
   const hidden = Math.floor(dim * mlpRatio);
   return ffn === 'mlp' ? hidden : Math.floor((Math.floor((hidden * 2) / 3) + 7) / 8) * 8;
 }

@@ -1,5 +1,5 @@
 import { constant, fanIn, normal, type ParameterSpec, projection } from './parameters.js';
-import { hiddenWidth, tableSide, type ViTConfig } from './vit-config.js';
+import { type BlocksConfig, hiddenWidth, tableSide, type ViTConfig } from './vit-config.js';
 
 const linearSpecs = (name: string, inputs: number, outputs: number, bias = true) => [
   { name: `${name}.weight`, shape: [outputs, inputs], init: projection(inputs) },
@@ -11,13 +11,13 @@ const normSpecs = (name: string, dim: number) => [
   { name: `${name}.bias`, shape: [dim], init: constant(0) },
 ];
 
-function scaleSpecs(name: string, { dim, layerScale }: ViTConfig) {
+function scaleSpecs(name: string, { dim, layerScale }: BlocksConfig) {
   return layerScale === null
     ? []
     : [{ name: `${name}.gamma`, shape: [dim], init: constant(layerScale) }];
 }
 
-function feedForwardSpecs(block: string, config: ViTConfig) {
+function feedForwardSpecs(block: string, config: BlocksConfig) {
   const { dim, ffn } = config;
   const hidden = hiddenWidth(config);
   return ffn === 'mlp'
@@ -31,7 +31,7 @@ function feedForwardSpecs(block: string, config: ViTConfig) {
       ];
 }
 
-function blockSpecs(block: string, config: ViTConfig): ParameterSpec[] {
+function blockSpecs(block: string, config: BlocksConfig): ParameterSpec[] {
   const { dim, qkvBias } = config;
   return [
     ...normSpecs(`${block}.norm1`, dim),
@@ -61,8 +61,14 @@ function embeddingSpecs(config: ViTConfig): ParameterSpec[] {
   ];
 }
 
-/** The parameters of a vision transformer under the names of the official DINO checkpoints. */
-export function vitParameters(config: ViTConfig): ParameterSpec[] {
+/** The parameters of a stack of blocks and of the norm above it. */
+export function blocksParameters(config: BlocksConfig): ParameterSpec[] {
   const blocks = Array.from({ length: config.depth }, (_, i) => blockSpecs(`blocks.${i}`, config));
-  return [...embeddingSpecs(config), ...blocks.flat(), ...normSpecs('norm', config.dim)];
+  return [...blocks.flat(), ...normSpecs('norm', config.dim)];
 }
+
+/** The parameters of a vision transformer under the names of the official DINO checkpoints. */
+export const vitParameters = (config: ViTConfig): ParameterSpec[] => [
+  ...embeddingSpecs(config),
+  ...blocksParameters(config),
+];

@@ -41,8 +41,9 @@ export interface MethodLosses {
   parts: Record<string, Tensor>;
 }
 
-/** The teacher's network: as the student's, but for prototypes that it learns itself. */
-function teacherConfig(config: MethodConfig): NetworkConfig {
+/** The teacher's network: as the student's, but without a predictor, and for prototypes that it learns itself. */
+function teacherConfig(student: MethodConfig): NetworkConfig {
+  const config = { ...student, predictorDepth: 0 };
   if (config.learning !== 'clustering') return studentConfig(config);
   const own = { layer: 'linear', logitBias: true, std: 1, vmf: false } as const;
   return { ...config, head: { ...config.head, ...own } };

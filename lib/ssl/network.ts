@@ -1,6 +1,10 @@
 import {
   type ParameterSpec,
   type Parameters,
+  PatchPredictor,
+  type PredictorConfig,
+  predictorParameters,
+  tableSide,
   under,
   VisionTransformer,
   type ViTConfig,
@@ -31,6 +35,8 @@ export interface NetworkConfig {
   patchHead?: PatchHeadKind | undefined;
   /** K of patch tokens, where they have prototypes of their own. @default that of the head */
   patchPrototypes?: number | undefined;
+  /** Blocks of a predictor of the patches the encoder is not shown; 0: none. @default 0 */
+  predictorDepth?: number | undefined;
 }
 
 /** Names below "head." and "ibot_head." are the official ones. */
@@ -49,14 +55,22 @@ export const headNames = ({ patchHead = 'shared' }: NetworkConfig): HeadName[] =
 export const prototypesOf = (config: NetworkConfig, name: HeadName): number =>
   (name === 'patch' ? patchConfig(config) : config.head).prototypes;
 
-/** The parameters of a network under official names: backbone.*, head.* and ibot_head.*. */
+const predictorConfig = ({ backbone, predictorDepth = 0 }: NetworkConfig): PredictorConfig => ({
+  ...backbone,
+  depth: predictorDepth,
+  dropPath: 0,
+  patches: tableSide(backbone) ** 2,
+});
+
+/** The parameters of a network under official names: backbone.*, head.*, ibot_head.*; predictor.*. */
 export function networkParameters(config: NetworkConfig): ParameterSpec[] {
-  const { backbone, head, patchHead = 'shared' } = config;
+  const { backbone, head, patchHead = 'shared', predictorDepth = 0 } = config;
   const named = (prefix: string, specs: ParameterSpec[]) =>
     specs.map((spec) => ({ ...spec, name: prefix + spec.name }));
   const patch = patchConfig(config);
   return [
     ...named('backbone.', vitParameters(backbone)),
+    ...(predictorDepth ? named('predictor.', predictorParameters(predictorConfig(config))) : []),
     ...named('head.', prototypeHeadParameters(head)),
     ...(patchHead === 'prototypes'
       ? named('head.', prototypeLayerParameters(patch, secondLayer))
@@ -70,6 +84,7 @@ export class Network {
   readonly backbone: VisionTransformer;
   readonly head: PrototypeHead;
   readonly patchHead: PrototypeHead;
+  readonly predictor: PatchPredictor | undefined;
 
   constructor(
     readonly config: NetworkConfig,
@@ -81,6 +96,9 @@ export class Network {
     const [ownHead, ibotHead] = ['head.', 'ibot_head.'].map((name) => under(parameters, name));
     this.backbone = new VisionTransformer(config.backbone, under(parameters, 'backbone.'));
     this.head = new PrototypeHead(config.head, ownHead!, given.cls);
+    this.predictor = config.predictorDepth
+      ? new PatchPredictor(predictorConfig(config), under(parameters, 'predictor.'))
+      : undefined;
     const patch = patchConfig(config);
     this.patchHead = {
       shared: () => this.head,

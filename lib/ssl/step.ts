@@ -1,3 +1,4 @@
+import { ProteaError } from '../error.js';
 import { type PrototypeRows, type Tensor, takeToken, tensor, unrecorded } from '../tensor/index.js';
 import type { PrototypeHead } from './heads/prototype-head.js';
 import type { Method } from './method.js';
@@ -56,6 +57,19 @@ export class MethodStep {
     return seen(this.student.backbone.forward(images, { mask: masked, visible, keep }));
   }
 
+  /**
+   * The student's tokens of crops of which it is not shown the masked patches: those its predictor
+   * gives for all places, and the encoder's features. Without a predictor mask tokens in the encoder.
+   */
+  studentPredicts(images: Tensor, mask: Uint8Array): Seen {
+    const { predictor } = this.student;
+    if (!predictor) return this.studentSees(images, 0, { mask });
+    const visible = visibleOf(mask, images.shape[0]!);
+    const keep = this.values.keep?.(0);
+    const encoded = this.student.backbone.forward(images, { visible, keep });
+    return { tokens: predictor.forward(encoded, visible), features: takeToken(encoded, 0) };
+  }
+
   /** The student's bottleneck vectors z (rows, P) against its prototypes, made once a step and head. */
   studentRows(head: HeadName, z: Tensor): Omit<PrototypeRows, 'views'> {
     const of = this.student.headOf(head);
@@ -103,6 +117,23 @@ export class MethodStep {
       for (const update of this.updates) update(guard);
     });
   }
+}
+
+/**
+ * The places of each image that are not masked, in raster order.
+ * @throws ERR_PROTEA_SHAPE when images differ in their number: they go through the blocks as one tensor
+ */
+function visibleOf(mask: Uint8Array, images: number): Int32Array[] {
+  const patches = mask.length / images;
+  const visible = Array.from({ length: images }, (_, b) =>
+    Int32Array.from({ length: patches }, (_, n) => n).filter((n) => !mask[b * patches + n]),
+  );
+  const odd = visible.findIndex(({ length }) => length !== visible[0]!.length);
+  if (odd < 0) return visible;
+  throw new ProteaError(
+    'ERR_PROTEA_SHAPE',
+    `a predictor needs masks of one size, but image 0 shows ${visible[0]!.length} patches and image ${odd} ${visible[odd]!.length}`,
+  );
 }
 
 const seen = (tokens: Tensor): Seen => ({ tokens, features: takeToken(tokens, 0) });

@@ -66,6 +66,17 @@ const masks: Check[] = [
           'Set mask.probability to 1 and the first number of mask.ratio above 0.',
         ]
       : undefined,
+  ({ method, model: { predictorDepth } }) =>
+    method !== 'capi' && predictorDepth > 0
+      ? [`${method} has no predictor`, 'Set model.predictorDepth to 0.']
+      : undefined,
+  ({ mask: { ratio }, model: { predictorDepth } }) =>
+    predictorDepth > 0 && ratio[0] !== ratio[1]
+      ? [
+          'With a predictor every image must show as many patches',
+          'Give mask.ratio twice the same number, or set model.predictorDepth to 0.',
+        ]
+      : undefined,
   ({ mask: { ratio } }) =>
     ratio[0] > ratio[1]
       ? [`mask.ratio runs from ${ratio[0]} to ${ratio[1]}`, 'Give the smaller number first.']

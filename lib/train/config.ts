@@ -78,6 +78,10 @@ export const configSchema = z.strictObject({
     registers: z.int().min(0).describe('Register tokens.'),
     layerScale: z.number().nullable().describe('Initial LayerScale, or null.'),
     dropPath: share.describe('Drop path of the last block.'),
+    predictorDepth: z
+      .int()
+      .min(0)
+      .describe('Blocks that predict the patches the encoder is not shown (CAPI); 0: mask tokens.'),
   }),
   head: z.strictObject({
     prototypes: prototypeCount.describe('K.'),

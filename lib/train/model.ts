@@ -10,8 +10,8 @@ import { clusteredParameters } from './optimiser.js';
 /** The method's own config, from a run's. */
 export function methodConfigOf(config: LastingConfig): MethodConfig {
   const { method, model, head, loss, crops, mixture, seed } = config;
-  const { size, ...options } = model;
-  const maskToken = recipes[method].masks;
+  const { size, predictorDepth, ...options } = model;
+  const maskToken = recipes[method].masks && predictorDepth === 0;
   const backbone = vitConfig(size, { imageSize: crops.globalSize, maskToken, ...options });
   const { patches, patchPrototypes, learning, ...own } = head;
   return {
@@ -20,6 +20,7 @@ export function methodConfigOf(config: LastingConfig): MethodConfig {
     head: { ...own, inDim: backbone.dim, bias: true },
     patchHead: recipes[method].masks ? patches : 'shared',
     patchPrototypes: patchPrototypes ?? undefined,
+    predictorDepth,
     learning,
     mixture: { ...mixture, seed },
     studentTemperature: loss.studentTemperature,

@@ -19,6 +19,8 @@ const cases: [preset: string, overrides: string[], problem: RegExp, remedy: RegE
   ['ibot-tiny', ['mask.kind=none'], /needs masked patches/, /mask\.kind to block/],
   ['ibot-tiny', ['mask.probability=0'], /No patch is ever masked/, /mask\.probability/],
   ['ibot-tiny', ['mask.ratio=[0.5, 0.1]'], /runs from 0.5 to 0.1/, /smaller number first/],
+  ['ibot-tiny', ['model.predictorDepth=2'], /ibot has no predictor/, /predictorDepth to 0/],
+  ['capi-tiny', ['mask.ratio=[0.5,0.7]'], /show as many patches/, /twice the same number/],
   ['capi-tiny', ['mask.probability=0.5'], /must have some/, /mask\.probability to 1/],
   ['ibot-tiny', ['model.patchSize=16'], /grid of 4 x 4 .* has 2 x 2/, /model\.patchSize/],
   ['dino-tiny', ['mask.dropped=0.2'], /dino drops no patches/, /mask\.dropped to 0/],

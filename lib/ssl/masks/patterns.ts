@@ -65,17 +65,21 @@ export function randomMask({ rows, columns }: Grid, count: number, random: Rando
   return mask;
 }
 
-/** All but one rectangle of about rows x columns - count patches, which may wrap around (CAPI). */
+/**
+ * All but exactly rows x columns - floor(count) patches, at least one: a rectangle, which may wrap
+ * around and whose last column may be short (CAPI).
+ */
 export function inverseBlockMask(grid: Grid, count: number, random: RandomStream): Uint8Array {
   const { rows, columns } = grid;
   const mask = new Uint8Array(rows * columns).fill(1);
   const kept = Math.max(1, mask.length - Math.floor(count));
   const aspect = Math.exp(random.between(-logAspect, logAspect));
-  const within = (value: number, most: number) => Math.min(most, Math.max(1, Math.round(value)));
-  const height = within(Math.sqrt(kept * aspect), rows);
-  const width = within(kept / height, columns);
+  const least = Math.ceil(kept / columns);
+  const height = Math.min(rows, Math.max(least, Math.round(Math.sqrt(kept * aspect))));
   const [top, left] = [random.below(rows), random.below(columns)];
-  for (let y = 0; y < height; y++)
-    for (let x = 0; x < width; x++) mask[((top + y) % rows) * columns + ((left + x) % columns)] = 0;
+  for (let i = 0; i < kept; i++) {
+    const [y, x] = [top + (i % height), left + Math.floor(i / height)];
+    mask[(y % rows) * columns + (x % columns)] = 0;
+  }
   return mask;
 }

@@ -3,7 +3,7 @@ import type { Recipe } from '../recipe.js';
 
 /**
  * CAPI's partial decoupling: masked patches against clusters that the teacher learns by itself. One
- * view; mask tokens in the encoder stand where CAPI has a separate predictor.
+ * view: the student encodes what is left of it, and a predictor says what stood in the rest.
  */
 export const capi: Recipe = {
   source:
@@ -16,7 +16,7 @@ export const capi: Recipe = {
   losses: (step) => {
     const { global, mask } = step.batch;
     const teacher = step.teacherSees(global);
-    const student = step.studentSees(global, 0, { mask });
+    const student = step.studentPredicts(global, mask!);
     step.globalFeatures = { features: student.features, views: 1 };
     const loss = positionwisePatchLoss(step, teacher, student);
     return { capi: loss && { loss, weight: step.method.config.weights?.patch ?? 1 } };

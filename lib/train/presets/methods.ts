@@ -122,7 +122,7 @@ export const methodPresets: Readonly<Record<MethodName, MethodPreset>> = {
   capi: {
     source: 'facebookresearch/capi: its teacher head, losses, masks and positionwise Sinkhorn',
     departures: [
-      'mask tokens in the encoder instead of a predictor, and every masked patch is predicted, not 5 %',
+      'a predictor with self-attention over all places instead of cross-attention, and every masked patch is predicted, not 5 %',
       'a plain ViT with learnt positions; no RoPE, RMSNorm or registers',
       'EMA momentum rises on a cosine from its start; rates fall on a cosine to the end',
     ],
@@ -130,7 +130,7 @@ export const methodPresets: Readonly<Record<MethodName, MethodPreset>> = {
       method: 'capi',
       crops: { global: 1, globalScale: [0.6, 1], local: 0, colour: 0, blur: [0, 0, 0] },
       mask: { kind: 'inverse-block', sampling: 'crop', probability: 1, ratio: [0.65, 0.65] },
-      model: { dropPath: 0 },
+      model: { dropPath: 0, predictorDepth: 12 },
       head: { layers: 0, bottleneckDim: vitSizes[model.size].dim, learning: 'clustering' },
       loss: {
         targets: 'sinkhorn',
@@ -143,9 +143,15 @@ export const methodPresets: Readonly<Record<MethodName, MethodPreset>> = {
       optim: { freezeLastLayer: 0, weightDecay: 0.1, weightDecayEnd: 0.1 },
     }),
     full: { head: { prototypes: 16384 }, optim: { lr: 6.25e-5, momentum: 0.999 } },
-    tiny: { loss: { koleo: 0 }, head: { prototypes: 128 }, optim: { clusteringLr: 10 } },
+    tiny: {
+      model: { predictorDepth: 2 },
+      loss: { koleo: 0 },
+      head: { prototypes: 128 },
+      optim: { batch: 128, lr: 2e-3, clusteringLr: 10 },
+    },
     tinyDepartures: [
-      'K = 128 instead of 1024: 32 images a place cannot be balanced over many more',
+      '2 predictor blocks instead of 12',
+      'K = 128 instead of 1024, as many as images of a batch: places are balanced one by one',
       'clusters learn at ten times the rate of the encoder, as they have a few hundred steps',
       'no KoLeo on the features: the CLS token is not trained',
     ],

@@ -41,7 +41,14 @@ const vits16: TrainConfig = {
     flip: 0.5,
   },
   mask: { kind: 'none', sampling: 'crop', probability: 0.5, ratio: [0.1, 0.5], dropped: 0 },
-  model: { size: 'vit-s', patchSize: 16, registers: 0, layerScale: null, dropPath: 0.1 },
+  model: {
+    size: 'vit-s',
+    patchSize: 16,
+    registers: 0,
+    layerScale: null,
+    dropPath: 0.1,
+    predictorDepth: 0,
+  },
   head: {
     prototypes: 65536,
     hiddenDim: 2048,
