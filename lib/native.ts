@@ -124,6 +124,8 @@ export interface GpuReport {
   name: string;
   /** Compute capability, for example "9.0". */
   capability: string;
+  /** What makes matrix products: cuBLASLt and where it was found, or own kernels and why. */
+  products: string;
   /** Version of CUDA that the driver supports. */
   driver: string;
   /** Version of CUDA that this build was made with. */

@@ -23,7 +23,12 @@ function count(ok, what) {
 
 /** Runs a part of a native test program: all of its expectations are one test. */
 function native(program, mode, ...part) {
-  const { status, stdout } = spawnSync(program, part, { encoding: 'utf8' });
+  nativeWith({}, program, mode, ...part);
+}
+
+function nativeWith(settings, program, mode, ...part) {
+  const env = { ...process.env, ...settings };
+  const { status, stdout } = spawnSync(program, part, { encoding: 'utf8', env });
   const lines = (stdout ?? '').trim().split('\n');
   count(status === 0, `native ${mode} ${part.join(' ')}: ${lines.at(-1)}`);
   if (status !== 0) console.log(lines.slice(-20).join('\n'));
@@ -74,6 +79,9 @@ const plain = build('plain');
 const race = build('race');
 native(plain, 'plain', 'machine');
 native(plain, 'plain', 'agreement');
+for (const library of ['off', 'emulated', 'emulated-wrong'])
+  nativeWith({ PROTEA_CUBLASLT: library }, plain, `cuBLASLt ${library}`, 'products');
+nativeWith({ PROTEA_CUBLASLT: 'emulated' }, plain, 'cuBLASLt emulated', 'agreement', 'linear');
 native(race, 'race', 'machine');
 native(race, 'race', 'agreement');
 planted([plain, race]);

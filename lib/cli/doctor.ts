@@ -36,6 +36,7 @@ function graphics(): Finding[] {
   if (!built) return findings;
   findings.push(
     { name: 'cuda', value: `driver ${driver || 'none'}, build ${runtime}`, ok: true },
+    { name: 'products', value: found.products, ok: true },
     { name: 'cuda ops', value: String(addon().ops('cuda').length), ok: true },
   );
   if (name)

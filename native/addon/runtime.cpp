@@ -64,6 +64,7 @@ Napi::Value gpu(Context&, Info info) {
   result.Set("remedy", report.remedy);
   result.Set("name", report.name);
   result.Set("capability", report.capability);
+  result.Set("products", report.products);
   result.Set("driver", report.driver);
   result.Set("runtime", report.runtime);
   result.Set("memory", static_cast<double>(report.memory));

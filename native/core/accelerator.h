@@ -45,6 +45,7 @@ struct AcceleratorReport {
   std::string reason;  // why not ready, or what runs
   std::string remedy;  // empty when ready
   std::string name, capability;
+  std::string products;         // what makes matrix products
   std::string driver, runtime;  // versions of CUDA: what the driver supports, what this build needs
   size_t memory = 0;
   int processors = 0;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "blas.h"
+
 namespace protea {
 namespace {
 
@@ -81,9 +83,15 @@ Gpu::Gpu() {
 
 Gpu::~Gpu() {
   cudaStreamSynchronize(stream_);
+  blas_.reset();
   for (Working& working : working_) cudaFree(working.data);
   cudaFree(fault_);
   cudaStreamDestroy(stream_);
+}
+
+gpu::Blas& Gpu::blas() {
+  if (!blas_) blas_ = std::make_unique<gpu::Blas>(*this);
+  return *blas_;
 }
 
 Blocks Gpu::blocks() const { return {take_device_block, give_device_block}; }

@@ -9,6 +9,10 @@
 
 namespace protea {
 
+namespace gpu {
+class Blas;
+}
+
 // A kernel cannot throw: the first one that meets bad data leaves a note, and the next read of a
 // value throws it.
 struct Fault {
@@ -61,6 +65,7 @@ class Gpu : public Accelerator {
   size_t shared_limit() const { return shared_limit_; }  // bytes a block can have
   Fault* fault() const { return fault_; }
   Precision precision() const { return precision_; }
+  gpu::Blas& blas();  // opened at the first product
 
   // Working memory: one growing buffer a slot, kept between calls. Ops use slots 0 ... 7; what
   // they call (gemm, sums) uses the rest. Contents are undefined at entry.
@@ -96,6 +101,7 @@ class Gpu : public Accelerator {
   Fault* fault_ = nullptr;
   std::array<Working, slots> working_;
   Staging staging_;
+  std::unique_ptr<gpu::Blas> blas_;
 };
 
 namespace gpu {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "blas.h"
+#include "map.cuh"
 #include "math.cuh"
 #include "tile.cuh"
 
@@ -66,6 +68,14 @@ __global__ void join_kernel(const float* partial, int64_t pieces, Result result)
   }
 }
 
+struct GeluOfRows {
+  const float* c;
+  int64_t stride, columns;
+  GPU_DEVICE float operator()(int64_t i) const {
+    return gelu(c[i / columns * stride + i % columns]);
+  }
+};
+
 int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 template <class T, int TM, int TN>
@@ -97,8 +107,8 @@ void choose(Gpu& gpu, const View& a, const View& b, const Result& result, int64_
 
 }  // namespace
 
-void gemm(Gpu& gpu, Precision precision, int64_t M, int64_t N, int64_t K, Matrix a, Matrix b,
-          float* c, int64_t ldc, bool accumulate, Epilogue epilogue) {
+void own_gemm(Gpu& gpu, Precision precision, int64_t M, int64_t N, int64_t K, Matrix a, Matrix b,
+              float* c, int64_t ldc, bool accumulate, Epilogue epilogue) {
   if (M == 0 || N == 0) return;
   View left{a.data, M, K, a.transpose ? 1 : a.stride, a.transpose ? a.stride : 1};
   View right{b.data, N, K, b.transpose ? b.stride : 1, b.transpose ? 1 : b.stride};
@@ -107,6 +117,15 @@ void gemm(Gpu& gpu, Precision precision, int64_t M, int64_t N, int64_t K, Matrix
     choose<float>(gpu, left, right, result, K);
   else
     choose<bf16>(gpu, left, right, result, K);
+}
+
+void gemm(Gpu& gpu, Precision precision, int64_t M, int64_t N, int64_t K, Matrix a, Matrix b,
+          float* c, int64_t ldc, bool accumulate, Epilogue epilogue) {
+  if (M == 0 || N == 0) return;
+  // Its GELU is the approximation by tanh, so ours follows in a pass of its own.
+  if (!gpu.blas().multiply(precision, M, N, K, a, b, c, ldc, accumulate, epilogue.bias))
+    return own_gemm(gpu, precision, M, N, K, a, b, c, ldc, accumulate, epilogue);
+  if (epilogue.gelu) store(gpu, GeluOfRows{c, ldc, N}, epilogue.gelu, M * N);
 }
 
 }  // namespace protea::gpu

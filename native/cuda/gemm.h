@@ -16,8 +16,13 @@ struct Epilogue {
   float* gelu = nullptr;
 };
 
+// By cuBLASLt where it is (blas.h), else by the kernels of gemm.cu.
 void gemm(Gpu& gpu, Precision precision, int64_t M, int64_t N, int64_t K, Matrix a, Matrix b,
           float* c, int64_t ldc, bool accumulate, Epilogue epilogue = {});
+
+// By our own kernels.
+void own_gemm(Gpu& gpu, Precision precision, int64_t M, int64_t N, int64_t K, Matrix a, Matrix b,
+              float* c, int64_t ldc, bool accumulate, Epilogue epilogue = {});
 
 // In what the run computes in.
 inline void gemm(Gpu& gpu, int64_t M, int64_t N, int64_t K, Matrix a, Matrix b, float* c,

@@ -1,5 +1,6 @@
 // Which GPU there is and whether kernels of this build run on it: every step may fail, and each
 // failure has its own remedy.
+#include "blas_api.h"
 #include "device.h"
 
 namespace protea {
@@ -77,11 +78,19 @@ bool find_card(AcceleratorReport& report) {
   return true;
 }
 
+std::string products() {
+  std::string note;
+  const gpu::lt::Api* library = gpu::lt::load(note);
+  return library ? "cuBLASLt " + gpu::lt::version_of(*library) + " (" + note + ")"
+                 : "own kernels: " + note;
+}
+
 }  // namespace
 
 AcceleratorReport inspect_accelerator() {
   AcceleratorReport report;
   report.built = true;
+  report.products = products();
 #ifndef __CUDACC__
   report.emulated = true;
 #endif

@@ -1,6 +1,6 @@
-// protea-native-test [PART [FILTER]]: gemm, diagnosis, machine, agreement; removals (every barrier
-// left out in turn), planted (one mistake, by its name), bench (times on a GPU). Without a part the
-// first four. FILTER keeps the ops that begin with it.
+// protea-native-test [PART [FILTER]]: gemm, diagnosis, machine, products, agreement; removals
+// (every barrier left out in turn), planted (one mistake, by its name), bench (times on a GPU).
+// Without a part the first five. FILTER keeps the ops that begin with it.
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -23,6 +23,7 @@ void test_diagnosis();
 void test_gemm();
 #ifdef PROTEA_CUDA
 void test_machine();
+void test_products();
 void test_agreement(const std::string& filter);
 void test_removals(const std::string& filter);
 void test_planted(const std::string& name);
@@ -36,6 +37,7 @@ void run(const std::string& part, const std::string& filter) {
   if (part.empty() || part == "diagnosis") test_diagnosis();
 #ifdef PROTEA_CUDA
   if (part.empty() || part == "machine") test_machine();
+  if (part.empty() || part == "products") test_products();
   if (part.empty() || part == "agreement") test_agreement(filter);
   if (part == "removals") test_removals(filter);
   if (part == "planted") test_planted(filter);

@@ -1,0 +1,173 @@
+#include "blas.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace protea::gpu {
+namespace {
+
+constexpr size_t workspace_bytes = size_t{32} << 20;  // what NVIDIA advises for Hopper
+constexpr int workspace_slot = Gpu::first_inner_slot + 4, left_slot = Gpu::first_inner_slot + 5,
+              right_slot = Gpu::first_inner_slot + 6, trial_slot = Gpu::first_inner_slot + 7;
+
+// Rows of `stride` numbers, rounded to bf16 into rows of `to_stride`; what is beyond is zero.
+__global__ void round_kernel(const float* from, int64_t stride, int64_t rows, int64_t columns,
+                             bf16* to, int64_t to_stride) {
+  for (int64_t i = first_index(); i < rows * to_stride; i += index_stride()) {
+    int64_t row = i / to_stride, column = i % to_stride;
+    to[i] = rounded<bf16>(column < columns ? from[row * stride + column] : 0.0f);
+  }
+}
+
+uint32_t alignment_of(const void* data) {
+  auto address = reinterpret_cast<uintptr_t>(data);
+  uint32_t bytes = 256;
+  while (address % bytes) bytes /= 2;
+  return bytes;
+}
+
+}  // namespace
+
+struct Blas::Plan {
+  lt::Desc desc = nullptr;
+  lt::Layout a = nullptr, b = nullptr, c = nullptr;
+  lt::Algorithm algorithm{};
+  size_t workspace = 0;
+  bool usable = false;
+};
+
+Blas::Blas(Gpu& gpu) : gpu_(gpu), api_(lt::load(note_)) {
+  if (!api_) return;
+  std::string problem = try_out();
+  if (!problem.empty()) {
+    note_ = problem + " (" + note_ + ")";
+    api_ = nullptr;
+    return;
+  }
+  note_ = "cuBLASLt " + lt::version_of(*api_) + " (" + note_ + ")";
+}
+
+Blas::~Blas() {
+  if (!api_) return;
+  for (auto& [shape, plan] : plans_) {
+    for (lt::Layout layout : {plan.a, plan.b, plan.c})
+      if (layout) api_->layout_destroy(layout);
+    if (plan.desc) api_->desc_destroy(plan.desc);
+  }
+  if (handle_) api_->destroy(handle_);
+}
+
+std::string Blas::try_out() {
+  if (api_->create(&handle_)) return "cuBLASLt could not be started";
+  for (Precision precision : {Precision::F32, Precision::BF16})
+    for (bool transpose_a : {false, true})
+      for (bool transpose_b : {false, true})
+        if (!agrees(precision, transpose_a, transpose_b)) return "cuBLASLt failed a trial";
+  return "";
+}
+
+// (rows, columns) as it lies in memory, with rows of whole 16 bytes.
+Matrix Blas::rounded(int slot, Matrix matrix, int64_t rows, int64_t columns) {
+  int64_t stride = (columns + 7) / 8 * 8;
+  bf16* to = gpu_.scratch<bf16>(slot, rows * stride);
+  GPU_LAUNCH(gpu_, round_kernel, cover(rows * stride), matrix.data, matrix.stride, rows, columns,
+             to, stride);
+  return {reinterpret_cast<const float*>(to), stride, matrix.transpose};
+}
+
+bool Blas::multiply(Precision precision, int64_t M, int64_t N, int64_t K, Matrix a, Matrix b,
+                    float* c, int64_t ldc, bool accumulate, const float* bias) {
+  if (!api_ || K == 0) return false;
+  bool half = precision == Precision::BF16;
+  if (half) {
+    a = rounded(left_slot, a, a.transpose ? K : M, a.transpose ? M : K);
+    b = rounded(right_slot, b, b.transpose ? N : K, b.transpose ? K : N);
+  }
+  Shape shape{M,
+              N,
+              K,
+              a.stride,
+              b.stride,
+              ldc,
+              half ? lt::BF16 : lt::F32,
+              a.transpose,
+              b.transpose,
+              alignment_of(a.data),
+              alignment_of(b.data),
+              alignment_of(c),
+              bias ? alignment_of(bias) : 0};
+  auto [at, fresh] = plans_.try_emplace(shape);
+  Plan& plan = at->second;
+  if (fresh) plan.usable = choose(plan, shape, bias);
+  if (!plan.usable) return false;
+  if (bias && api_->desc_set(plan.desc, lt::BiasPointer, &bias, sizeof bias)) return false;
+  void* workspace = plan.workspace ? gpu_.scratch<char>(workspace_slot, workspace_bytes) : nullptr;
+  const float one = 1, beta = accumulate ? 1 : 0;
+  return api_->matmul(handle_, plan.desc, &one, b.data, plan.b, a.data, plan.a, &beta, c, plan.c, c,
+                      plan.c, &plan.algorithm, workspace, plan.workspace, gpu_.stream()) == 0;
+}
+
+// The library sees Cᵀ (N, M) = op(B)ᵀ op(A)ᵀ, column by column: what lies row by row is its
+// transpose, and a matrix that we transpose is one that it does.
+bool Blas::choose(Plan& plan, const Shape& s, const float* bias) {
+  auto type = static_cast<lt::DataType>(s.type);
+  auto layout = [&](lt::Layout* to, lt::DataType of, bool transposed, int64_t rows, int64_t columns,
+                    int64_t stride) {
+    if (transposed) std::swap(rows, columns);
+    return api_->layout_create(to, of, rows, columns, stride);
+  };
+  if (api_->desc_create(&plan.desc, lt::InF32, lt::F32) ||
+      layout(&plan.a, type, s.transpose_a, s.K, s.M, s.a_stride) ||
+      layout(&plan.b, type, s.transpose_b, s.N, s.K, s.b_stride) ||
+      layout(&plan.c, lt::F32, false, s.N, s.M, s.c_stride))
+    return false;
+  int first = s.transpose_b ? lt::Transposed : lt::Plain;
+  int second = s.transpose_a ? lt::Transposed : lt::Plain;
+  uint32_t epilogue = bias ? lt::AddBias : lt::NoEpilogue;
+  lt::Preference preference = nullptr;
+  uint32_t schemes = lt::joined_in_compute_type;
+  auto desc = [&](int name, const auto& value) {
+    return api_->desc_set(plan.desc, name, &value, sizeof value) == 0;
+  };
+  auto prefer = [&](int name, const auto& value) {
+    return api_->preference_set(preference, name, &value, sizeof value) == 0;
+  };
+  if (api_->preference_create(&preference)) return false;
+  lt::Heuristic best{};
+  int found = 0;
+  bool set = desc(lt::TransposeA, first) && desc(lt::TransposeB, second) &&
+             desc(lt::EpilogueKind, epilogue) && (!bias || desc(lt::BiasPointer, bias)) &&
+             prefer(lt::MaxWorkspace, workspace_bytes) && prefer(lt::ReductionSchemes, schemes) &&
+             prefer(lt::AlignmentA, s.b_alignment) && prefer(lt::AlignmentB, s.a_alignment) &&
+             prefer(lt::AlignmentC, s.c_alignment) && prefer(lt::AlignmentD, s.c_alignment);
+  set = set && api_->heuristic(handle_, plan.desc, plan.b, plan.a, plan.c, plan.c, preference, 1,
+                               &best, &found) == 0;
+  api_->preference_destroy(preference);
+  plan.algorithm = best.algorithm;
+  plan.workspace = best.workspace;
+  return set && found > 0 && best.state == 0;
+}
+
+// One product with bias on top of what was there, by the library and by ourselves.
+bool Blas::agrees(Precision precision, bool transpose_a, bool transpose_b) {
+  constexpr int64_t M = 24, N = 40, K = 56, sizes = M * K + K * N + N + 2 * M * N;
+  std::vector<float> numbers(sizes);
+  for (int64_t i = 0; i < sizes; i++) numbers[i] = static_cast<float>(std::sin(1.0 + i));
+  std::copy_n(numbers.end() - 2 * M * N, M * N, numbers.end() - M * N);
+  float* data = gpu_.constants<float>(trial_slot, numbers);
+  Matrix a{data, transpose_a ? M : K, transpose_a};
+  Matrix b{data + M * K, transpose_b ? K : N, transpose_b};
+  const float* bias = data + M * K + K * N;
+  float *ours = data + sizes - 2 * M * N, *theirs = ours + M * N;
+  if (!multiply(precision, M, N, K, a, b, theirs, N, true, bias)) return false;
+  own_gemm(gpu_, precision, M, N, K, a, b, ours, N, true, {bias});
+  gpu_.download(numbers.data(), ours, 2 * M * N * sizeof(float));
+  // Both round operands alike; sums of 56 products differ by their order only,
+  // which tensor cores cut short.
+  for (int64_t i = 0; i < M * N; i++)
+    if (!(std::abs(numbers[i] - numbers[M * N + i]) < 1e-2f)) return false;
+  return true;
+}
+
+}  // namespace protea::gpu

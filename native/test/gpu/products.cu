@@ -1,0 +1,110 @@
+// gemm() of the GPU by whoever makes the product: our kernels, or cuBLASLt and its twin as
+// PROTEA_CUBLASLT says.
+#include <cmath>
+#include <cstdlib>
+#include <vector>
+
+#include "../../cuda/blas.h"
+#include "../check.h"
+
+namespace protea {
+namespace {
+
+using gpu::Epilogue;
+using gpu::Matrix;
+
+struct Case {
+  int64_t M, N, K, extra;  // extra: columns between the rows of each matrix
+  bool transpose_a, transpose_b, accumulate, bias, gelu;
+};
+
+const Case cases[] = {{1, 1, 1, 0, false, false, false, false, false},
+                      {7, 129, 33, 0, false, true, false, true, true},
+                      {129, 7, 64, 3, true, false, true, true, false},
+                      {64, 48, 100, 5, false, false, true, false, false},
+                      {40, 72, 8, 8, true, true, false, true, true}};
+
+std::vector<float> wave(int64_t count, float phase) {
+  std::vector<float> values(count);
+  for (int64_t i = 0; i < count; i++) values[i] = std::sin(phase + 0.7f * static_cast<float>(i));
+  return values;
+}
+
+double gelu(double x) { return 0.5 * x * std::erfc(-x * std::sqrt(0.5)); }
+
+// Host copies of what one product reads and writes.
+struct Host {
+  int64_t a_stride, b_stride, c_stride;
+  std::vector<float> a, b, c, bias, gelu;
+
+  explicit Host(const Case& k)
+      : a_stride((k.transpose_a ? k.M : k.K) + k.extra),
+        b_stride((k.transpose_b ? k.K : k.N) + k.extra),
+        c_stride(k.N + k.extra),
+        a(wave((k.transpose_a ? k.K : k.M) * a_stride, 1)),
+        b(wave((k.transpose_b ? k.N : k.K) * b_stride, 2)),
+        c(wave(k.M * c_stride, 3)),
+        bias(wave(k.N, 4)),
+        gelu(k.M * k.N) {}
+
+  double product(const Case& k, int64_t i, int64_t j) const {
+    double sum = k.accumulate ? c[i * c_stride + j] : 0;
+    for (int64_t d = 0; d < k.K; d++)
+      sum += double(k.transpose_a ? a[d * a_stride + i] : a[i * a_stride + d]) *
+             double(k.transpose_b ? b[j * b_stride + d] : b[d * b_stride + j]);
+    return k.bias ? sum + bias[j] : sum;
+  }
+};
+
+// The largest difference from the definition, and whether what lies between rows was left alone.
+void try_case(Gpu& gpu, Precision precision, const Case& k, double& error, bool& kept) {
+  Host host(k);
+  float *a = gpu.constants<float>(0, host.a), *b = gpu.constants<float>(1, host.b);
+  float *c = gpu.constants<float>(2, host.c), *bias = gpu.constants<float>(3, host.bias);
+  float* gelu_to = gpu.scratch<float>(4, host.gelu.size());
+  gpu::gemm(gpu, precision, k.M, k.N, k.K, Matrix{a, host.a_stride, k.transpose_a},
+            Matrix{b, host.b_stride, k.transpose_b}, c, host.c_stride, k.accumulate,
+            Epilogue{k.bias ? bias : nullptr, k.gelu ? gelu_to : nullptr});
+  std::vector<float> found(host.c.size());
+  gpu.download(found.data(), c, found.size() * sizeof(float));
+  if (k.gelu) gpu.download(host.gelu.data(), gelu_to, host.gelu.size() * sizeof(float));
+  for (int64_t i = 0; i < k.M; i++) {
+    for (int64_t j = 0; j < k.N; j++) {
+      double expected = host.product(k, i, j);
+      error = std::max(error, std::abs(found[i * host.c_stride + j] - expected));
+      if (k.gelu) error = std::max(error, std::abs(host.gelu[i * k.N + j] - gelu(expected)));
+    }
+    for (int64_t j = k.N; j < host.c_stride; j++)
+      kept = kept && found[i * host.c_stride + j] == host.c[i * host.c_stride + j];
+  }
+}
+
+// What gemm() says of itself under each setting.
+bool is_as_set(const std::string& note) {
+  const char* text = std::getenv("PROTEA_CUBLASLT");
+  std::string setting = text ? text : "";
+  if (setting == "emulated-wrong") return note.starts_with("cuBLASLt failed a trial");
+  if (setting == "emulated") return note.starts_with("cuBLASLt 0.0");
+  if (setting == "off") return note.starts_with("switched off");
+  return !note.empty();
+}
+
+}  // namespace
+
+void test_products() {
+  Gpu gpu;
+  const std::string note = gpu.blas().note();
+  test::expect(is_as_set(note), "products are made as PROTEA_CUBLASLT says: " + note);
+  for (Precision precision : {Precision::F32, Precision::BF16})
+    for (const Case& k : cases) {
+      double error = 0;
+      bool kept = true;
+      try_case(gpu, precision, k, error, kept);
+      std::string what = std::to_string(k.M) + " x " + std::to_string(k.N) + " x " +
+                         std::to_string(k.K) + ": error " + std::to_string(error);
+      test::expect(error < (precision == Precision::F32 ? 2e-5 : 0.1), what);
+      test::expect(kept, what + ", what lies between rows is left alone");
+    }
+}
+
+}  // namespace protea
