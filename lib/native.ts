@@ -19,14 +19,17 @@ export interface Described {
   device: DeviceName;
 }
 
-export type Attribute = number | readonly number[];
-
 /**
  * What the addon exports: the whole boundary between TypeScript and C++. Handle 0: not given; a
  * device not given: the CPU.
  */
 export interface Native {
-  call(op: string, inputs: readonly number[], attrs: Record<string, Attribute>): Described[];
+  /** The numbers that `call` and `backward` are given and give: lib/tensor/call.ts. */
+  useSlate(numbers: Float64Array): void;
+  /** A number that stands for these names of attributes. */
+  names(list: readonly string[]): number;
+  /** `op` by its place in `ops()`; how many outputs it made. */
+  call(op: number, inputs: number, names: number): number;
   make(
     shape: readonly number[],
     dtype: DType,
@@ -36,7 +39,7 @@ export interface Native {
   read(tensor: number): Promise<ArrayBuffer>;
   reshape(tensor: number, shape: readonly number[]): Described;
   watch(tensor: number): void;
-  backward(loss: number, wrt: readonly number[]): (Described | null)[];
+  backward(loss: number, count: number): void;
   free(tensor: number): void;
   openScope(): number;
   closeScope(scope: number, keep: readonly number[]): void;

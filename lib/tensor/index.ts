@@ -1,3 +1,4 @@
+export { type Attribute, call } from './call.js';
 export * from './device.js';
 export * from './gradient.js';
 export * from './ops/index.js';

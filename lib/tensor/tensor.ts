@@ -1,12 +1,5 @@
 import { ProteaError } from '../error.js';
-import {
-  type Attribute,
-  type Described,
-  type DeviceName,
-  type DType,
-  native,
-  nativeAsync,
-} from '../native.js';
+import { type Described, type DeviceName, type DType, native, nativeAsync } from '../native.js';
 import { currentDevice } from './device.js';
 
 export type { DType } from '../native.js';
@@ -103,18 +96,4 @@ export function full(
 ): Tensor {
   const size = shape.reduce((product, dim) => product * dim, 1);
   return tensor(new arrays[dtype](size).fill(value), shape, dtype, device);
-}
-
-/**
- * Calls a native op: the inputs it declares (undefined: not given) and its named numbers. Shapes
- * and dtypes are checked at once; the work runs later, in order. Gradients are recorded when an
- * input is tracked.
- */
-export function call(
-  op: string,
-  inputs: readonly (Tensor | undefined)[],
-  attrs: Record<string, Attribute> = {},
-): Tensor[] {
-  const ids = inputs.map((input) => input?.id ?? 0);
-  return native((addon) => addon.call(op, ids, attrs)).map((made) => new Tensor(made));
 }

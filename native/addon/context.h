@@ -8,6 +8,7 @@
 
 #include "../core/runtime.h"
 #include "completions.h"
+#include "slate.h"
 
 namespace protea::addon {
 
@@ -37,6 +38,8 @@ struct Context {
   // Destruction runs upwards: the runtime's queue ends first, then nothing can complete.
   Completions completions;
   Handles handles;
+  Slate slate;
+  std::vector<std::vector<std::string>> attribute_names;  // of calls, by number
   Runtime runtime;
 };
 

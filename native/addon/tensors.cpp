@@ -8,28 +8,60 @@ namespace {
 
 using Info = const Napi::CallbackInfo&;
 
-std::vector<Tensor> tensors_from(Context& context, const Napi::Value& handles) {
+std::vector<Tensor> take_tensors(Context& context, size_t count) {
   std::vector<Tensor> tensors;
-  for (double handle : numbers_from(handles)) tensors.push_back(context.handles.at(handle));
+  tensors.reserve(count);
+  for (double handle : context.slate.take(count)) tensors.push_back(context.handles.at(handle));
   return tensors;
 }
 
-// call(op, handles, attrs) -> [{id, shape, dtype}]
+// id, dtype, device, rank, dims; a tensor that is not there has id 0 and nothing else.
+void put_tensor(Context& context, Tensor tensor) {
+  Slate& slate = context.slate;
+  if (!tensor) return slate.put(0);
+  int rank = tensor.shape.rank();
+  Shape shape = tensor.shape;
+  auto dtype = static_cast<int>(tensor.dtype), device = static_cast<int>(tensor.device);
+  slate.put(context.handles.add(std::move(tensor)));
+  for (int number : {dtype, device, rank}) slate.put(number);
+  for (int i = 0; i < rank; i++) slate.put(static_cast<double>(shape.dim(i)));
+}
+
+// useSlate(numbers)
+Napi::Value use_slate(Context& context, Info info) {
+  context.slate.use(info[0].As<Napi::Float64Array>());
+  return info.Env().Undefined();
+}
+
+// names(list) -> a number that stands for these names of attributes
+Napi::Value names(Context& context, Info info) {
+  auto list = info[0].As<Napi::Array>();
+  std::vector<std::string> names;
+  for (uint32_t i = 0; i < list.Length(); i++)
+    names.push_back(Napi::Value(list.Get(i)).As<Napi::String>());
+  context.attribute_names.push_back(std::move(names));
+  return Napi::Number::New(info.Env(), static_cast<double>(context.attribute_names.size() - 1));
+}
+
+// call(op, inputs, names) -> outputs: `op` by its place in ops(). Slate: handles of the inputs, and
+// for each name how many numbers it has and the numbers; afterwards the outputs.
 Napi::Value call(Context& context, Info info) {
+  auto word = [&](int i) { return info[i].As<Napi::Number>().Uint32Value(); };
+  Slate& slate = context.slate;
+  slate.rewind();
+  std::vector<Tensor> inputs = take_tensors(context, word(1));
   Attrs attrs;
-  auto given = info[2].As<Napi::Object>();
-  auto names = given.GetPropertyNames();
-  for (uint32_t i = 0; i < names.Length(); i++) {
-    std::string name = Napi::Value(names.Get(i)).As<Napi::String>();
-    attrs.set(name, numbers_from(given.Get(name)));
+  for (const std::string& name : context.attribute_names.at(word(2))) {
+    auto count = static_cast<size_t>(slate.take());
+    std::span<const double> numbers = slate.take(count);
+    attrs.set(name, std::vector<double>(numbers.begin(), numbers.end()));
   }
-  const Op& found = op(info[0].As<Napi::String>());
+  check(word(0) < all_ops().size(), Code::Unsupported, "[call] there is no op ", word(0));
   std::vector<Tensor> out =
-      context.runtime.call(found, tensors_from(context, info[1]), std::move(attrs));
-  auto result = Napi::Array::New(info.Env(), out.size());
-  for (uint32_t i = 0; i < out.size(); i++)
-    result.Set(i, describe(context, info.Env(), std::move(out[i])));
-  return result;
+      context.runtime.call(all_ops()[word(0)], std::move(inputs), std::move(attrs));
+  slate.rewind();
+  for (Tensor& tensor : out) put_tensor(context, std::move(tensor));
+  return Napi::Number::New(info.Env(), static_cast<double>(out.size()));
 }
 
 // make(shape, dtype, bytes, device): bytes is a typed array of the dtype; its contents are copied.
@@ -78,19 +110,15 @@ Napi::Value watch(Context& context, Info info) {
   return info.Env().Undefined();
 }
 
-// backward(loss, handles) -> [{id, shape, dtype} | null]
+// backward(loss, count): slate: handles of what is asked for; afterwards their gradients.
 Napi::Value backward(Context& context, Info info) {
   const Tensor& loss = context.handles.at(info[0].As<Napi::Number>());
-  std::vector<Tensor> wrt = tensors_from(context, info[1]);
+  context.slate.rewind();
+  std::vector<Tensor> wrt = take_tensors(context, info[1].As<Napi::Number>().Uint32Value());
   std::vector<Tensor> gradients = context.runtime.backward(loss, wrt);
-  auto result = Napi::Array::New(info.Env(), gradients.size());
-  for (uint32_t i = 0; i < gradients.size(); i++) {
-    if (gradients[i])
-      result.Set(i, describe(context, info.Env(), std::move(gradients[i])));
-    else
-      result.Set(i, info.Env().Null());
-  }
-  return result;
+  context.slate.rewind();
+  for (Tensor& gradient : gradients) put_tensor(context, std::move(gradient));
+  return info.Env().Undefined();
 }
 
 Napi::Value free_tensor(Context& context, Info info) {
@@ -113,6 +141,8 @@ Napi::Value close_scope(Context& context, Info info) {
 }  // namespace
 
 void add_tensor_methods(Napi::Object exports, const std::shared_ptr<Context>& context) {
+  add_method(exports, context, "useSlate", use_slate);
+  add_method(exports, context, "names", names);
   add_method(exports, context, "call", call);
   add_method(exports, context, "make", make);
   add_method(exports, context, "read", read);

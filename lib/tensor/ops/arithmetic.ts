@@ -1,4 +1,5 @@
-import { call, type Tensor } from '../tensor.js';
+import { call } from '../call.js';
+import type { Tensor } from '../tensor.js';
 
 /** A copy of x. */
 export const identity = (x: Tensor): Tensor => call('identity', [x])[0]!;

@@ -1,7 +1,9 @@
 // The layers of a vision transformer. The contract of each op stands at the head of its file in
 // native/ops; wrong shapes and dtypes throw ERR_PROTEA_SHAPE and ERR_PROTEA_DTYPE at the call.
+
+import { call } from '../call.js';
 import { unrecorded } from '../scope.js';
-import { call, type Tensor } from '../tensor.js';
+import type { Tensor } from '../tensor.js';
 
 /** x (..., D), weight (K, D), bias (K) or none -> x weightᵀ + bias (..., K). */
 export const linear = (x: Tensor, weight: Tensor, bias?: Tensor): Tensor =>

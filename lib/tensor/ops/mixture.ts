@@ -1,6 +1,8 @@
 // Gaussian mixtures with diagonal covariances, learnt online. Equations stand in native/ops/gmm_*.
+
+import { call } from '../call.js';
 import { unrecorded } from '../scope.js';
-import { call, type Tensor } from '../tensor.js';
+import type { Tensor } from '../tensor.js';
 
 /** Weights (K), means and variances (K, D), and the statistics they come from: (K), (K, D), (K, D). */
 export interface MixtureState {

@@ -1,6 +1,7 @@
 // Ops that change parameters in place. They are refused while a recorded backward still needs the
 // old values.
-import { call, type Tensor } from '../tensor.js';
+import { call } from '../call.js';
+import type { Tensor } from '../tensor.js';
 
 /** One parameter of an AdamW step with its state; all of one shape, f32. */
 export interface AdamWParameter {

@@ -1,7 +1,9 @@
 // What the package exists for: losses and diagnosis over prototypes. Equations, saved values and
 // sources stand in native/ops, one file an op.
+
+import { call } from '../call.js';
 import { unrecorded } from '../scope.js';
-import { call, type Tensor } from '../tensor.js';
+import type { Tensor } from '../tensor.js';
 
 /** x / max(||x||, eps) over the last dimension. */
 export const l2Normalize = (x: Tensor, eps = 1e-12): Tensor =>

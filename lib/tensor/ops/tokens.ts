@@ -1,5 +1,6 @@
 // From pictures to tokens and back.
-import { call, type Tensor } from '../tensor.js';
+import { call } from '../call.js';
+import type { Tensor } from '../tensor.js';
 
 /**
  * Linear map of each P x P patch in raster order: image (B, C, H, W), weight (D, C, P, P), bias (D)
