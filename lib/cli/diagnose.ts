@@ -83,7 +83,7 @@ function imageLines({ name, mlcd, unique, total }: HeadReport): string[] {
   if (!mlcd) return [];
   const nmi = mlcd.nmi === null ? '' : `, NMI with labels ${mlcd.nmi.toFixed(3)}`;
   return [
-    `${name} over ${mlcd.images} images at temperature ${number(mlcd.temperature)}${mlcd.centred ? ', centred' : ''}:`,
+    `${name} over ${mlcd.images} images at temperature ${number(mlcd.temperature)}${mlcd.centred ? ', centred' : ''}${mlcd.batchStatistics ? ', batch norm by these images' : ''}:`,
     `  MLCD entropy ${mlcd.all.entropy.toFixed(3)} of ${Math.log(total).toFixed(3)} over all (${mlcd.all.perplexity.toFixed(0)} in effect), ${mlcd.unique.entropy.toFixed(3)} of ${Math.log(unique).toFixed(3)} over distinct ones (${mlcd.unique.perplexity.toFixed(0)} in effect)`,
     `  ${mlcd.latentClasses} latent classes, the largest of ${mlcd.classSize.max} images; ${mlcd.unused} prototypes are no image's first${nmi}`,
   ];

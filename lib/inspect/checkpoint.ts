@@ -19,7 +19,7 @@ import {
 import { openTensorFile, type TensorFile } from '../formats/tensor-file.js';
 import type { UniqueRule } from '../tensor/index.js';
 import { type AssignedImages, assignImages, normalisationOf, thumbnail } from './images.js';
-import { readNetwork } from './network.js';
+import { type AssigningFacts, readNetwork } from './network.js';
 
 export interface DiagnoseCheckpointOptions {
   /** @default 0.025 */
@@ -43,7 +43,7 @@ export interface HeadReport extends Diagnosis {
   network: FoundHead['network'];
   /** Other names of the same numbers. */
   shared: string[];
-  mlcd: (AssignmentReport & { temperature: number; centred: boolean }) | null;
+  mlcd: (AssignmentReport & AssigningFacts) | null;
 }
 
 /** What `protea diagnose --json` prints of a file. */
@@ -125,8 +125,8 @@ async function addImages(
       ...(onProgress ? { onProgress: (done) => onProgress('images', done) } : {}),
       ...(onWarning ? { onWarning } : {}),
     });
-    const { temperature, centred } = network;
-    found.report.mlcd = { ...seen.count.report(), temperature, centred };
+    const { temperature, centred, batchStatistics } = network;
+    found.report.mlcd = { ...seen.count.report(), temperature, centred, batchStatistics };
     return seen;
   } finally {
     network.dispose();

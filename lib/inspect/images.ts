@@ -10,7 +10,7 @@ import {
 } from '../data/index.js';
 import { AssignmentCount, type CheckpointFacts, type UniqueGroups } from '../diagnose/index.js';
 import { ProteaError } from '../error.js';
-import { tensor } from '../tensor/index.js';
+import { type Tensor, tensor } from '../tensor/index.js';
 import type { AssigningNetwork } from './network.js';
 
 export interface AssignImagesOptions {
@@ -50,6 +50,73 @@ const watchedGroups = 12;
 const largestGroups = ({ sizes }: UniqueGroups) =>
   [...sizes.keys()].sort((a, b) => sizes[b]! - sizes[a]! || a - b).slice(0, watchedGroups);
 
+/** Images that could be read, by row, and what the network sees in them: (rows, width). */
+interface Seen {
+  rows: number[];
+  width: number;
+  values: Float32Array;
+}
+
+/** What `of` makes of numbers (n, ...) under that shape. */
+async function made(values: Float32Array, shape: readonly number[], of: (x: Tensor) => Tensor) {
+  const given = tensor(values, shape);
+  const result = of(given);
+  const found = (await result.read()) as Float32Array;
+  given.dispose();
+  result.dispose();
+  return found;
+}
+
+/** The backbone's features of the images. */
+async function featuresOf(
+  network: AssigningNetwork,
+  cache: PictureCache,
+  wanted: readonly number[],
+  normalisation: Normalisation,
+  onProgress?: (share: number) => void,
+): Promise<Seen> {
+  const { imageSize: size, dim: width } = network.backbone.config;
+  const seen: Seen = { rows: [], width, values: new Float32Array(wanted.length * width) };
+  for (let begin = 0; begin < wanted.length; begin += batchImages) {
+    const some = wanted.slice(begin, begin + batchImages);
+    const { rows, values } = await plainBatch(cache, some, size, normalisation);
+    onProgress?.(begin / wanted.length);
+    if (!rows.length) continue;
+    const found = await made(values, [rows.length, 3, size, size], network.features);
+    seen.values.set(found, seen.rows.length * width);
+    seen.rows.push(...rows);
+  }
+  return { ...seen, values: seen.values.subarray(0, seen.rows.length * width) };
+}
+
+/** Rows of `x` (rows, width) in pieces: where each begins, and its numbers. */
+function* piecesOf({ rows, width, values }: Seen) {
+  for (let begin = 0; begin < rows.length; begin += batchImages) {
+    const end = Math.min(rows.length, begin + batchImages);
+    yield { rows: rows.slice(begin, end), values: values.slice(begin * width, end * width) };
+  }
+}
+
+/** What reaches the prototypes: by pieces, or at once where the head goes by its batch. */
+async function pointsOf(network: AssigningNetwork, seen: Seen): Promise<Seen> {
+  const { rows, width, values } = seen;
+  if (network.batchStatistics) {
+    const points = await made(values, [rows.length, width], network.points);
+    return { rows, width: points.length / rows.length, values: points };
+  }
+  const parts: Float32Array[] = [];
+  for (const part of piecesOf(seen))
+    parts.push(await made(part.values, [part.rows.length, width], network.points));
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const points = new Float32Array(length);
+  let at = 0;
+  for (const part of parts) {
+    points.set(part, at);
+    at += part.length;
+  }
+  return { rows, width: length / rows.length, values: points };
+}
+
 /**
  * Assignments of a data set's images, each resized to the network's size and cut to the middle.
  * @throws ERR_PROTEA_DATA when no image can be read
@@ -61,33 +128,21 @@ export async function assignImages(
   normalisation: Normalisation,
   options: AssignImagesOptions = {},
 ): Promise<AssignedImages> {
-  const { onWarning } = options;
+  const { onWarning, onProgress } = options;
   const cache = new PictureCache(dataset, {
     cacheBytes: 2 ** 28,
     ...(onWarning ? { onWarning } : {}),
   });
-  const size = network.backbone.config.imageSize;
-  const rows = spread(dataset.samples.length, options.maxImages ?? 5000);
+  const wanted = spread(dataset.samples.length, options.maxImages ?? 5000);
+  const features = await featuresOf(network, cache, wanted, normalisation, onProgress);
+  if (!features.rows.length)
+    throw new ProteaError('ERR_PROTEA_DATA', `${dataset.name}: no image can be read`);
+  const points = await pointsOf(network, features);
   const count = new AssignmentCount(groups, largestGroups(groups));
-  let seen = 0;
-  for (let begin = 0; begin < rows.length; begin += batchImages) {
-    const batch = await plainBatch(
-      cache,
-      rows.slice(begin, begin + batchImages),
-      size,
-      normalisation,
-    );
-    options.onProgress?.(begin / rows.length);
-    if (!batch.rows.length) continue;
-    const images = tensor(batch.values, [batch.rows.length, 3, size, size]);
-    const assigned = network.assign(images);
-    const probabilities = await assigned.read();
-    images.dispose();
-    assigned.dispose();
-    count.add(probabilities, batch.rows, (row) => dataset.samples[row]!.label);
-    seen += batch.rows.length;
+  for (const { rows, values } of piecesOf(points)) {
+    const probabilities = await made(values, [rows.length, points.width], network.assign);
+    count.add(probabilities, rows, (row) => dataset.samples[row]!.label);
   }
-  if (!seen) throw new ProteaError('ERR_PROTEA_DATA', `${dataset.name}: no image can be read`);
   return { count, cache };
 }
 

@@ -11,6 +11,8 @@ interface Layer {
   weight: Float32Array;
   bias: Float32Array | undefined;
   shape: readonly [number, number];
+  /** Weight and bias of a batch normalisation that kept no statistics. */
+  normedBy?: { weight: Float32Array; bias: Float32Array };
 }
 
 interface Layout {
@@ -114,6 +116,15 @@ async function normalised(file: TensorFile, layer: Layer, name: string): Promise
   return scaled(layer, scale, (o) => bias![o]! - mean![o]! * scale(o));
 }
 
+/** Batch normalisation without running statistics: by those of the images that are shown. */
+async function normedByBatch(file: TensorFile, layer: Layer, name: string): Promise<Layer> {
+  const [weight, bias] = [
+    await numbers(file, `${name}.weight`),
+    await numbers(file, `${name}.bias`),
+  ];
+  return { ...layer, normedBy: { weight, bias } };
+}
+
 /** The layers of a layout in order; all that stands under its prefix must be part of them. */
 async function layersOf(file: TensorFile, head: FoundHead, layout: Layout): Promise<Layer[]> {
   const has = (name: string) => file.names.includes(name);
@@ -124,10 +135,10 @@ async function layersOf(file: TensorFile, head: FoundHead, layout: Layout): Prom
     const shape = file.shapeOf(`${linear}.weight`);
     if (shape.length !== 2) break;
     const normed = has(`${norm}.weight`) && file.shapeOf(`${norm}.weight`).length === 1;
-    if (normed && !(has(`${norm}.running_mean`) && has(`${norm}.running_var`)))
-      throw refused(file, head, 'have batch normalisation without its running statistics');
+    const kept = has(`${norm}.running_mean`) && has(`${norm}.running_var`);
     const layer = await linearAt(file, linear);
-    layers.push(normed ? await normalised(file, layer, norm) : layer);
+    if (!normed) layers.push(layer);
+    else layers.push(await (kept ? normalised : normedByBatch)(file, layer, norm));
     used.add(linear);
     if (normed) used.add(norm);
     number = layout.next(number, normed);
@@ -146,8 +157,20 @@ async function singleLayer(file: TensorFile, head: FoundHead): Promise<Layer[] |
   return file.names.includes(`${name}.weight`) ? [await linearAt(file, name)] : undefined;
 }
 
+/** Whether layers are normalised by the images shown: all but the last, or none. */
+function normedByImages(file: TensorFile, head: FoundHead, layers: readonly Layer[]): boolean {
+  const normed = layers.filter(({ normedBy }) => normedBy).length;
+  if (normed === 0) return false;
+  if (normed === layers.length - 1 && !layers.at(-1)!.normedBy) return true;
+  throw refused(
+    file,
+    head,
+    'have batch normalisation without running statistics in some layers only',
+  );
+}
+
 /** ReLU between layers as the GELU that a prototype head has. */
-const withRelu = (layers: readonly Layer[]) =>
+const withRelu = (layers: readonly Layer[]): Layer[] =>
   layers.map((layer, i) => {
     const last = i === layers.length - 1;
     const weight = i
@@ -157,7 +180,8 @@ const withRelu = (layers: readonly Layer[]) =>
   });
 
 /**
- * The layers before the prototypes of a head, in evaluation mode.
+ * The layers before the prototypes of a head, in evaluation mode; where batch normalisation kept no
+ * statistics, as in Protea's own heads, its config has `batchNorm` and it goes by those of its rows.
  * @throws ERR_PROTEA_UNSUPPORTED when they are of a design that is not understood
  */
 export async function readMlp(
@@ -170,12 +194,18 @@ export async function readMlp(
   );
   const found = layout ? await layersOf(file, head, layout) : await singleLayer(file, head);
   if (!found) throw refused(file, head, 'are under no known name');
+  const batchNorm = normedByImages(file, head, found);
+  if (batchNorm && layout?.relu)
+    throw refused(file, head, 'have batch normalisation without its running statistics');
   const layers = layout?.relu ? withRelu(found) : found;
   const parameters: Parameters = new Map();
-  layers.forEach(({ weight, bias, shape }, i) => {
-    const name = layers.length === 1 ? 'mlp' : `mlp.${2 * i}`;
+  layers.forEach(({ weight, bias, shape, normedBy }, i) => {
+    const number = (batchNorm ? 3 : 2) * i;
+    const name = layers.length === 1 ? 'mlp' : `mlp.${number}`;
     parameters.set(`${name}.weight`, tensor(weight, shape));
     if (bias) parameters.set(`${name}.bias`, tensor(bias, [shape[0]]));
+    for (const part of ['weight', 'bias'] as const)
+      if (normedBy) parameters.set(`mlp.${number + 1}.${part}`, tensor(normedBy[part], [shape[0]]));
   });
   const [prototypes = 0, bottleneckDim = 0] = file.shapeOf(head.name);
   const [hiddenDim, inDim] = layers[0]!.shape;
@@ -186,6 +216,7 @@ export async function readMlp(
       bottleneckDim,
       prototypes,
       layers: layers.length,
+      batchNorm,
       normLastLayer: false,
       bias: true,
     },

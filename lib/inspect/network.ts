@@ -18,14 +18,24 @@ import {
 import { backbonePrefix, readBackbone } from './backbone.js';
 import { readMlp } from './mlp.js';
 
-/** Assigns images to prototypes as the training code did, before any balancing over a batch. */
-export interface AssigningNetwork {
-  backbone: VisionTransformer;
+/** How images are assigned. */
+export interface AssigningFacts {
   temperature: number;
   /** The teacher's logits are centred by what the checkpoint holds. */
   centred: boolean;
-  /** Images (n, C, H, W) to assignments (n, K). */
-  assign(images: Tensor): Tensor;
+  /** The head's batch norm kept no statistics and goes by those of all images shown. */
+  batchStatistics: boolean;
+}
+
+/** Assigns images to prototypes as the training code did, before any balancing over a batch. */
+export interface AssigningNetwork extends AssigningFacts {
+  backbone: VisionTransformer;
+  /** Images (n, C, H, W) to features (n, D). */
+  features(images: Tensor): Tensor;
+  /** Features to points (n, P) of the bottleneck. */
+  points(features: Tensor): Tensor;
+  /** Points to assignments (n, K). */
+  assign(points: Tensor): Tensor;
   dispose(): void;
 }
 
@@ -125,13 +135,11 @@ export async function readNetwork(
     backbone,
     temperature,
     centred: centre !== undefined,
-    assign: (images) =>
-      scope(() =>
-        unrecorded(() => {
-          const z = mlp.bottleneck(backbone.features(images));
-          return softmax(linear(z, prototypes, bias), temperature);
-        }),
-      ),
+    batchStatistics: mlp.config.batchNorm ?? false,
+    features: (images) => scope(() => unrecorded(() => backbone.features(images))),
+    points: (features) => scope(() => unrecorded(() => mlp.bottleneck(features))),
+    assign: (points) =>
+      scope(() => unrecorded(() => softmax(linear(points, prototypes, bias), temperature))),
     dispose() {
       for (const value of [...owned, ...mlp.parameters.values()]) value?.dispose();
       for (const value of backbone.parameters.values()) value.dispose();

@@ -43,6 +43,7 @@ export interface DiagnosisPageHead {
     nmi: number | null;
     temperature: number;
     centred: boolean;
+    batchStatistics: boolean;
   } | null;
   /** Mean assignment (K) and that of unique prototypes (M), relative to even ones, falling. */
   shares?: { all: readonly number[]; unique: readonly number[] };
@@ -161,7 +162,7 @@ function mlcdTable({ mlcd, total, unique }: DiagnosisPageHead): string {
   return `${table(
     ['MLCD', 'entropy (nats)', 'at most', 'KL to even', 'effective number', 'prototypes'],
     [row('over all prototypes', mlcd.all, total), row('over distinct ones', mlcd.unique, unique)],
-  )}<p>${shown(mlcd.images)} images, temperature ${fixed(mlcd.temperature)}${mlcd.centred ? ', centred as in training' : ', not centred'}. One image alone: ${fixed(mlcd.imageEntropy)} nats. ${shown(mlcd.latentClasses)} latent classes have an image, the largest ${shown(mlcd.classSize.max)}; ${shown(mlcd.unused)} prototypes are no image's first.${nmi}</p>`;
+  )}<p>${shown(mlcd.images)} images, temperature ${fixed(mlcd.temperature)}${mlcd.centred ? ', centred as in training' : ', not centred'}${mlcd.batchStatistics ? ', batch norm by these images' : ''}. One image alone: ${fixed(mlcd.imageEntropy)} nats. ${shown(mlcd.latentClasses)} latent classes have an image, the largest ${shown(mlcd.classSize.max)}; ${shown(mlcd.unused)} prototypes are no image's first.${nmi}</p>`;
 }
 
 const thumbs = (examples: readonly string[] = []) =>

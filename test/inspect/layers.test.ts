@@ -11,12 +11,14 @@ import { gelu, tensor } from '../../lib/tensor/index.js';
 import { temporaryFolder } from '../support/folder.js';
 import {
   dim,
+  hidden,
   K,
   layers,
   type Names,
   numbersOf,
   P,
   random,
+  at as stats,
   vit,
 } from '../support/small-networks.js';
 import { type TorchData, torchZip, writePieces } from '../support/torch-writer.js';
@@ -134,7 +136,7 @@ for (const code of Object.keys(mlps))
     const images = tensor(normals(8, 0, 0, 2 * 3 * 32 * 32), [2, 3, 32, 32]);
     const [features, found] = await Promise.all([
       network.backbone.features(images).read(),
-      network.assign(images).read(),
+      network.assign(network.points(network.features(images))).read(),
     ]);
     await file.close();
     network.dispose();
@@ -150,6 +152,56 @@ for (const code of Object.keys(mlps))
     const data = await openData('flora:images=8,classes=2,size=40');
     t.is((await diagnoseCheckpoint(path, { data })).judged.mlcd!.images, 8);
   });
+
+test('batch norm without statistics goes by those of all images shown', async (t) => {
+  const path = join(temporaryFolder(t), 'checkpoint.pth');
+  const stored = new Map<string, TorchData>([
+    ...vit('backbone.'),
+    ...layers([['head.mlp.0', 'head.mlp.1'], ['head.mlp.3']]),
+  ]);
+  const kept = ['running_mean', 'running_var'].map((part) => `head.mlp.1.${part}`);
+  const without = new Map([...stored].filter(([name]) => !kept.includes(name)));
+  without.set('head.last_layer.weight_v', random([K, P]));
+  writePieces(path, torchZip({ teacher: without }));
+  const file = await openTensorFile(path);
+  const network = await readNetwork(file, findHeads(file)[0]!, factsOf(file));
+  t.true(network.batchStatistics);
+  const features = tensor(normals(3, 0, 0, 6 * dim), [6, dim]);
+  const points = await network.points(features).read();
+  const x = (await features.read()) as Float32Array;
+  await file.close();
+  network.dispose();
+  // The same layers with those statistics stored are what evaluation mode would do.
+  const [w, b] = ['weight', 'bias'].map((part) => numbersOf(stored.get(`head.mlp.0.${part}`)!));
+  const outputs = Array.from(b!, (bias, o) =>
+    Array.from({ length: 6 }, (_, i) =>
+      x.subarray(i * dim, (i + 1) * dim).reduce((sum, v, j) => sum + v * w![o * dim + j]!, bias),
+    ),
+  );
+  const moments = outputs.map((values) => {
+    const mean = values.reduce((sum, v) => sum + v, 0) / 6;
+    return [mean, values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / 6] as const;
+  });
+  for (const [at, name] of kept.entries())
+    stored.set(
+      name,
+      stats(
+        Float32Array.from(moments, (moment) => moment[at]!),
+        [hidden],
+      ),
+    );
+  stored.set('head.last_layer.weight_v', random([K, P]));
+  writePieces(path, torchZip({ teacher: stored }));
+  const again = await openTensorFile(path);
+  const evaluated = await readNetwork(again, findHeads(again)[0]!, factsOf(again));
+  t.false(evaluated.batchStatistics);
+  const expected = await evaluated.points(tensor(x, [6, dim])).read();
+  await again.close();
+  evaluated.dispose();
+  expected.forEach((v, i) => {
+    t.true(Math.abs(v - points[i]!) < 1e-4, `${points[i]}, not ${v}`);
+  });
+});
 
 test('layers that are not understood are refused by name', async (t) => {
   const path = join(temporaryFolder(t), 'checkpoint.pth');
@@ -167,8 +219,9 @@ test('layers that are not understood are refused by name', async (t) => {
     ...vit('backbone.'),
     ...layers([['head.mlp.0', 'head.mlp.1'], ['head.mlp.3']]),
   ]);
-  normed.delete('head.mlp.1.running_var');
-  await refused(normed, /head\.last_layer\.weight_v have batch normalisation without its running/);
+  for (const part of ['mean', 'var']) normed.delete(`head.mlp.1.running_${part}`);
+  normed.set('head.mlp.4.weight', random([3])).set('head.mlp.4.bias', random([3]));
+  await refused(normed, /batch normalisation without running statistics in some layers only/);
   await refused(
     plain().set('head.mlp.1.weight', random([3, 3, 3])),
     /no plain MLP: .*mlp\.1\.weight/,
