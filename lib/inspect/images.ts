@@ -99,22 +99,16 @@ function* piecesOf({ rows, width, values }: Seen) {
 
 /** What reaches the prototypes: by pieces, or at once where the head goes by its batch. */
 async function pointsOf(network: AssigningNetwork, seen: Seen): Promise<Seen> {
-  const { rows, width, values } = seen;
-  if (network.batchStatistics) {
-    const points = await made(values, [rows.length, width], network.points);
-    return { rows, width: points.length / rows.length, values: points };
-  }
-  const parts: Float32Array[] = [];
-  for (const part of piecesOf(seen))
-    parts.push(await made(part.values, [part.rows.length, width], network.points));
-  const length = parts.reduce((sum, part) => sum + part.length, 0);
-  const points = new Float32Array(length);
+  const pieces = network.batchStatistics ? [seen] : piecesOf(seen);
+  let points = new Float32Array(0);
   let at = 0;
-  for (const part of parts) {
+  for (const { rows, values } of pieces) {
+    const part = await made(values, [rows.length, seen.width], network.points);
+    if (at === 0) points = new Float32Array((part.length / rows.length) * seen.rows.length);
     points.set(part, at);
     at += part.length;
   }
-  return { rows, width: length / rows.length, values: points };
+  return { rows: seen.rows, width: points.length / seen.rows.length, values: points };
 }
 
 /**
