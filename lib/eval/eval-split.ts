@@ -1,8 +1,7 @@
 import { type Dataset, PictureCache, spreadRows } from '../data/index.js';
 import type { VisionTransformer } from '../nn/index.js';
 import { pixelFeatures } from './baselines.js';
-import { extractFeatures, type FeatureOptions, type Features } from './features.js';
-import type { Labelled } from './knn.js';
+import { extractFeatures, type FeatureOptions, type Features, type Labelled } from './features.js';
 
 /** Labelled rows to learn from and to judge by, of one or two data sets. */
 export interface EvalSplit {

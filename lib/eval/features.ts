@@ -19,6 +19,13 @@ export interface FeatureOptions {
   pool?: 'cls' | 'patches';
 }
 
+export interface Labelled {
+  /** L2-normalised features (N, D). */
+  features: Tensor;
+  /** Class numbers (N). */
+  labels: ArrayLike<number>;
+}
+
 export interface Features {
   /** L2-normalised (N, D). */
   features: Tensor;

@@ -2,6 +2,7 @@ import { checkInteger, checkNumber, ProteaError } from '../error.js';
 import { knnTopK, type Tensor } from '../tensor/index.js';
 import { type Accuracy, accuracyOf } from './accuracy.js';
 import type { SplitFeatures } from './eval-split.js';
+import type { Labelled } from './features.js';
 
 export interface KnnOptions {
   /** Neighbours that vote. @default 20 */
@@ -12,13 +13,6 @@ export interface KnnOptions {
 
 export interface KnnReport extends Accuracy {
   k: number;
-}
-
-export interface Labelled {
-  /** L2-normalised features (N, D). */
-  features: Tensor;
-  /** Class numbers (N). */
-  labels: ArrayLike<number>;
 }
 
 export interface KnnClasses {

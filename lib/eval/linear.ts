@@ -1,7 +1,7 @@
 import type { Values } from '../tensor/index.js';
 import { type Accuracy, accuracyOf } from './accuracy.js';
 import type { SplitFeatures } from './eval-split.js';
-import type { Labelled } from './knn.js';
+import type { Labelled } from './features.js';
 import { classifierLogits, type LabelledRows, logisticRegression } from './logistic-regression.js';
 
 export interface LinearOptions {

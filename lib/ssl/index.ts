@@ -1,3 +1,4 @@
+export * from './crop-batch.js';
 export * from './heads/prototype-head.js';
 export * from './heads/prototype-layers.js';
 export * from './losses/anchors.js';

@@ -1,6 +1,7 @@
 import { ProteaError } from '../error.js';
 import type { ParameterSpec, Parameters } from '../nn/index.js';
 import { concatRows, identity, type Tensor, unrecorded, weightedSum } from '../tensor/index.js';
+import type { CropBatch, StepValues } from './crop-batch.js';
 import { type MethodName, recipes } from './methods/index.js';
 import {
   type HeadName,
@@ -12,9 +13,9 @@ import {
 } from './network.js';
 import { clusteringLoss, type PrototypeLearning } from './prototypes/learning.js';
 import { type MixtureOptions, MixturePrototypes } from './prototypes/mixture.js';
-import type { CropBatch, Recipe, StepValues, Terms } from './recipe.js';
+import type { Recipe, Terms } from './recipe.js';
 import { type RegularizerWeights, regularizers } from './regularizers/regularizers.js';
-import { MethodStep } from './step.js';
+import { MethodStep, type StepMethod } from './step.js';
 import { type TargetKind, targetsOf } from './targets/choice.js';
 import type { Targets, TeacherRows } from './targets/targets.js';
 
@@ -68,7 +69,7 @@ export const isPrototypes = (name: string): boolean => /last_layer|(^|\.)prototy
  * Self-distillation by a recipe: a student that learns from gradient, a teacher that follows it, the
  * targets' state, and prototypes that may learn in other ways.
  */
-export class Method {
+export class Method implements StepMethod {
   readonly recipe: Recipe;
   readonly student: Network;
   readonly teacher: Network;

@@ -1,10 +1,9 @@
 import { ProteaError } from '../error.js';
 import { type PrototypeRows, type Tensor, takeToken, tensor, unrecorded } from '../tensor/index.js';
+import type { CropBatch, StepValues } from './crop-batch.js';
 import type { PrototypeHead } from './heads/prototype-head.js';
-import type { Method } from './method.js';
 import type { HeadName, Network } from './network.js';
-import type { CropBatch, StepValues } from './recipe.js';
-import type { TeacherRows } from './targets/targets.js';
+import type { Targets, TeacherRows } from './targets/targets.js';
 
 /** Normed tokens (B, 1 + registers + N, D) of some crops and their CLS features (B, D). */
 export interface Seen {
@@ -13,6 +12,25 @@ export interface Seen {
 }
 
 type Side = Omit<PrototypeRows, 'views' | 'z' | 'temperature'>;
+
+/** What a step needs of its method. */
+export interface StepMethod {
+  readonly config: {
+    studentTemperature: number;
+    /** Weights of the method's own terms. @default 1 each */
+    weights?: { cls?: number; patch?: number };
+  };
+  readonly student: Network;
+  readonly teacher: Network;
+  /** How the teacher's tokens become targets. */
+  readonly targets: ReadonlyMap<HeadName, Targets>;
+  /** The heads that have prototypes of their own. */
+  readonly heads: readonly HeadName[];
+  /** The head whose prototypes tokens of that kind meet. */
+  prototypesHead(tokens: HeadName): HeadName;
+  /** The teacher's prototypes at a temperature. */
+  teacherSide(tokens: HeadName, temperature: number): Omit<TeacherRows, 'z'>;
+}
 
 /** What the losses of one step share: both networks, their prototypes, and what to do afterwards. */
 export class MethodStep {
@@ -27,7 +45,7 @@ export class MethodStep {
   private readonly teachers = new Map<HeadName, Omit<TeacherRows, 'z'>>();
 
   constructor(
-    readonly method: Method,
+    readonly method: StepMethod,
     readonly batch: CropBatch,
     readonly values: StepValues,
   ) {}
