@@ -50,8 +50,8 @@ struct Rows {
                               int64_t y_stride);
   void (*columns_scaled_add)(int64_t n, int64_t m, const T* s, const T* x, int64_t x_stride, T* y,
                              int64_t y_stride);
-  // best[j], index[j] = x[j], i where x[j] > best[j]
-  void (*keep_larger)(int64_t n, const T* x, int32_t i, T* best, int32_t* index);
+  // best[j], index[j] = s x[j], i where s x[j] > best[j]
+  void (*keep_larger)(int64_t n, T s, const T* x, int32_t i, T* best, int32_t* index);
 };
 
 PROTEA_DECLARE_FAMILY(Rows<float>, rows_f32)

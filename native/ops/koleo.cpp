@@ -5,11 +5,12 @@
 //   Below m the logarithm goes on as a parabola of the same value and slope,
 //   log(m + eps) + (d^2 - m^2) / (2 m (m + eps)): near copies are pushed apart with a force of at
 //   most 1 / (m + eps) instead of one that grows without bound.
-//   saves u (B, D), ||x|| (B), d (B). The gradient reaches both ends of each pair and passes
-//   through the normalisation; at d_i = 0 that of the norm is taken as 0.
-//   The search goes over tiles of the upper triangle of u uᵀ, each serving its rows and its
-//   columns; nothing of size B x B is made. Sablayrolles et al. 2019, eq. 2; for prototypes
-//   Govindarajan et al. 2024, eq. 8
+//   saves ||x|| (B), d (B), and on a GPU u (B, D); the CPU divides again where it needs u. The
+//   gradient reaches both ends of each pair and passes through the normalisation; at d_i = 0 that
+//   of the norm is taken as 0.
+//   The search goes over tiles of the upper triangle of u uᵀ, of which only a block of rows is
+//   there as u at a time; each tile serves its rows and its columns; nothing of size B x B is made.
+//   Sablayrolles et al. 2019, eq. 2; for prototypes Govindarajan et al. 2024, eq. 8
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -37,10 +38,12 @@ Outputs koleo_infer(std::span<const Tensor> in, const Attrs& attrs) {
   for (const char* name : {"eps", "pairwise_eps", "min_distance"})
     check(attrs.number(name) >= 0, Code::Unsupported, "[koleo] ", name, " must be >= 0");
   Spec per_row{Shape{x.dim(0)}, x.dtype};
+  bool on_cpu = x.device == Device::Cpu;
+  Spec directions{on_cpu ? Shape{0} : x.shape, x.dtype};
   Outputs outputs{
-      {{Shape{}, x.dtype}, {Shape{x.dim(0)}, Dtype::I32}, {x.shape, x.dtype}, per_row, per_row}};
+      {{Shape{}, x.dtype}, {Shape{x.dim(0)}, Dtype::I32}, directions, per_row, per_row}};
   outputs.visible = 2;
-  outputs.reads_in = 0;
+  outputs.reads_in = on_cpu ? 1 : 0;
   outputs.reads_out = 0b11110;
   return outputs;
 }
@@ -67,6 +70,37 @@ struct Repulsion {
   }
 };
 
+// The rows x and what makes directions of them.
+template <class T>
+struct Points {
+  const T* x;  // (B, D)
+  int64_t B, D;
+  const T* norms;          // (B)
+  std::vector<T> lengths;  // (B) max(norm, norm_eps)
+  std::vector<T> inverse;  // (B)
+
+  Points(const Run& run, const T* norms)
+      : x(run.in[0].as<T>()),
+        B(run.in[0].dim(0)),
+        D(run.in[0].dim(1)),
+        norms(norms),
+        lengths(B),
+        inverse(B) {
+    T eps = static_cast<T>(run.attrs.number("norm_eps"));
+    for (int64_t i = 0; i < B; i++) {
+      lengths[i] = std::max(norms[i], eps);
+      inverse[i] = 1 / lengths[i];
+    }
+  }
+
+  const T* row(int64_t i) const { return x + i * D; }
+  void directions(int64_t begin, int64_t n, T* to) const {
+    for (int64_t i = begin; i < begin + n; i++, to += D)
+      rows<T>().scaled_copy(D, inverse[i], row(i), to);
+  }
+  T direction(int64_t i, int64_t d) const { return x[i * D + d] * inverse[i]; }
+};
+
 // The most similar other row so far, for every row.
 template <class T>
 struct Nearest {
@@ -86,31 +120,33 @@ struct Nearest {
   }
 };
 
-// Similarities of rows [column, column + m) with the packed rows [row, row + n), column >= row. Of
-// each pair the row is the lower one; the other half was, or will be, met from the other side.
+// Products of rows [column, column + m) with the packed directions of rows [row, row + n), column
+// >= row. Of each pair the row is the lower one; the other half was, or will be, met from the other
+// side.
 template <class T>
-void search_tile(const T* u, int64_t D, int64_t row, int64_t n, const Panels<T>& packed,
+void search_tile(const Points<T>& points, int64_t row, int64_t n, const Panels<T>& packed,
                  int64_t column, int64_t m, const T* ahead, Nearest<T>& found) {
   T* tile = scratch<T>(0, tile_rows * tile_columns);
-  packed.multiply(m, u + column * D, D, tile, tile_rows, false, ahead);
+  packed.multiply(m, points.row(column), points.D, tile, tile_rows, false, ahead);
   for (int64_t c = 0; c < m; c++) {
     int64_t j = column + c, count = std::clamp<int64_t>(j - row, 0, n);
     if (count == 0) continue;
     const T* from = tile + c * tile_rows;
-    T most = rows<T>().largest(count, from);
-    if (most >= found.best[j]) {
+    T most = rows<T>().largest(count, from), inverse = points.inverse[j];
+    if (most * inverse >= found.best[j]) {
       int64_t i = 0;
       while (i < count && from[i] != most) i++;
-      if (i < count) found.offer(j, most, static_cast<int32_t>(row + i));
+      if (i < count) found.offer(j, most * inverse, static_cast<int32_t>(row + i));
     }
-    rows<T>().keep_larger(count, from, static_cast<int32_t>(j), found.best.data() + row,
+    rows<T>().keep_larger(count, inverse, from, static_cast<int32_t>(j), found.best.data() + row,
                           found.index.data() + row);
   }
 }
 
 // Row blocks i and blocks - 1 - i go together: the triangle makes their work uneven.
 template <class T>
-Nearest<T> search(const T* u, int64_t B, int64_t D) {
+Nearest<T> search(const Points<T>& points) {
+  int64_t B = points.B, D = points.D;
   int64_t blocks = (B + tile_rows - 1) / tile_rows, couples = (blocks + 1) / 2;
   int64_t grain = (couples + max_pieces - 1) / max_pieces;
   std::vector<Nearest<T>> partial((couples + grain - 1) / grain);
@@ -119,11 +155,13 @@ Nearest<T> search(const T* u, int64_t B, int64_t D) {
     found.start(B);
     auto search_block = [&](int64_t block) {
       int64_t row = block * tile_rows, n = std::min(tile_rows, B - row);
-      Panels<T> packed({u + row * D, D, true}, D, n);
+      T* directions = scratch<T>(1, n * D);
+      points.directions(row, n, directions);
+      Panels<T> packed({directions, D, true}, D, n);
       for (int64_t column = row; column < B; column += tile_columns) {
         int64_t m = std::min(tile_columns, B - column), next = column + m;
-        const T* ahead = next + m <= B ? u + next * D : nullptr;
-        search_tile(u, D, row, n, packed, column, m, ahead, found);
+        const T* ahead = next + m <= B ? points.row(next) : nullptr;
+        search_tile(points, row, n, packed, column, m, ahead, found);
       }
     };
     for (int64_t i = begin; i < end; i++) {
@@ -137,34 +175,31 @@ Nearest<T> search(const T* u, int64_t B, int64_t D) {
 }
 
 template <class T>
-void normalise(const Run& run) {
-  const Array& x = run.in[0];
-  int64_t D = x.dim(1);
-  T eps = static_cast<T>(run.attrs.number("norm_eps"));
-  parallel_for(x.dim(0), 64, [&](int64_t begin, int64_t end) {
+void measure(const Run& run) {
+  int64_t D = run.in[0].dim(1);
+  parallel_for(run.in[0].dim(0), 64, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i++) {
-      const T* from = x.as<T>() + i * D;
-      T norm = std::sqrt(rows<T>().dot(D, from, from)), *to = run.out[directions].as<T>() + i * D;
-      run.out[norms].as<T>()[i] = norm;
-      for (int64_t d = 0; d < D; d++) to[d] = from[d] / std::max(norm, eps);
+      const T* from = run.in[0].as<T>() + i * D;
+      run.out[norms].as<T>()[i] = std::sqrt(rows<T>().dot(D, from, from));
     }
   });
 }
 
 template <class T>
 void forward_of(const Run& run) {
-  int64_t B = run.in[0].dim(0), D = run.in[0].dim(1);
-  normalise<T>(run);
-  const T* u = run.out[directions].as<T>();
-  Nearest<T> found = search(u, B, D);
+  measure<T>(run);
+  Points<T> points(run, run.out[norms].as<T>());
+  Nearest<T> found = search(points);
   Repulsion repulsion(run.attrs);
+  int64_t B = points.B, D = points.D;
   double pairwise = run.attrs.number("pairwise_eps"), sum = 0;
   for (int64_t i = 0; i < B; i++) {
     // Rows that are not finite are similar to none; any other index keeps the NaN in the loss.
     int32_t j = found.index[i] < 0 ? (i == 0 ? 1 : 0) : found.index[i];
     double square = 0;
     for (int64_t d = 0; d < D; d++) {
-      double difference = static_cast<double>(u[i * D + d]) - u[j * D + d] + pairwise;
+      double difference =
+          static_cast<double>(points.direction(i, d)) - points.direction(j, d) + pairwise;
       square += difference * difference;
     }
     double distance = std::sqrt(square);
@@ -178,9 +213,8 @@ void forward_of(const Run& run) {
 // du_i += g (u_i - u_nn + pairwise_eps), du_nn -= the same, g = -dloss / B slope(d) / d. Pairs are
 // taken in order; threads share the columns.
 template <class T>
-void back_pairs(const Run& run, T* du) {
-  const Array& u = run.out[directions];
-  int64_t B = u.dim(0), D = u.dim(1);
+void back_pairs(const Points<T>& points, const Run& run, T* du) {
+  int64_t B = points.B, D = points.D;
   double share = -static_cast<double>(*run.dout[0].as<T>()) / static_cast<double>(B);
   Repulsion repulsion(run.attrs);
   T pairwise = static_cast<T>(run.attrs.number("pairwise_eps"));
@@ -191,10 +225,9 @@ void back_pairs(const Run& run, T* du) {
       T g = static_cast<T>(share * repulsion.slope_over_distance(distance));
       if (g == 0) continue;
       int64_t j = run.out[nearest].as<int32_t>()[i];
-      const T *a = u.as<T>() + i * D, *b = u.as<T>() + j * D;
       T *da = du + i * D, *db = du + j * D;
       for (int64_t d = begin; d < end; d++) {
-        T pull = g * (a[d] - b[d] + pairwise);
+        T pull = g * (points.direction(i, d) - points.direction(j, d) + pairwise);
         da[d] += pull;
         db[d] -= pull;
       }
@@ -207,21 +240,20 @@ void back_pairs(const Run& run, T* du) {
 template <class T>
 void backward_of(const Run& run) {
   const Gradient& dx = run.din[0];
-  const Array& u = run.out[directions];
-  int64_t B = u.dim(0), D = u.dim(1);
-  T eps = static_cast<T>(run.attrs.number("norm_eps"));
+  Points<T> points(run, run.out[norms].as<T>());
+  int64_t B = points.B, D = points.D;
   std::vector<T> apart(dx.accumulate ? B * D : 0);
   T* du = dx.accumulate ? apart.data() : dx.as<T>();
   std::fill_n(du, B * D, T(0));
-  back_pairs(run, du);
+  back_pairs(points, run, du);
   parallel_for(B, 64, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i++) {
-      const T *direction = u.as<T>() + i * D, *from = du + i * D;
-      T norm = run.out[norms].as<T>()[i], *to = dx.as<T>() + i * D;
-      T along = norm < eps ? T(0) : rows<T>().dot(D, direction, from);
-      T inverse = 1 / std::max(norm, eps);
+      const T* from = du + i * D;
+      T inverse = points.inverse[i], *to = dx.as<T>() + i * D;
+      bool short_of_eps = points.norms[i] < points.lengths[i];
+      T along = short_of_eps ? T(0) : rows<T>().dot(D, points.row(i), from) * inverse;
       for (int64_t d = 0; d < D; d++) {
-        T gradient = (from[d] - along * direction[d]) * inverse;
+        T gradient = (from[d] - along * points.direction(i, d)) * inverse;
         to[d] = dx.accumulate ? to[d] + gradient : gradient;
       }
     }

@@ -182,7 +182,7 @@ class Search {
       if (most >= best.product[k])
         for (int64_t j = 0; j < m; j++)
           if (products[j] == most) best.offer(k, most, order_[column + j]);
-      rows<T>().keep_larger(m, products, k, known, from);
+      rows<T>().keep_larger(m, T(1), products, k, known, from);
     }
     for (int64_t j = 0; j < m; j++)
       if (std::isfinite(known[j])) best.offer(order_[column + j], known[j], from[j]);

@@ -122,11 +122,12 @@ void columns_scaled_add(int64_t n, int64_t m, const T* s, const T* x, int64_t x_
 }
 
 template <class T>
-void keep_larger(int64_t n, const T* x, int32_t i, T* best, int32_t* index) {
+void keep_larger(int64_t n, T s, const T* x, int32_t i, T* best, int32_t* index) {
 #pragma omp simd
   for (int64_t j = 0; j < n; j++) {
-    bool larger = x[j] > best[j];
-    best[j] = larger ? x[j] : best[j];
+    T value = s * x[j];
+    bool larger = value > best[j];
+    best[j] = larger ? value : best[j];
     index[j] = larger ? i : index[j];
   }
 }
