@@ -35,7 +35,8 @@ const sequential = (prefix: string, relu: boolean): Layout => ({
   relu,
 });
 
-const tail = /[^.]+\.(weight_v|weight|parametrizations\.weight\.original1)$/;
+/** The end of a head's name that its MLP does not share; MSN's prototypes are a bare parameter. */
+const tail = /([^.]+\.(weight_v|weight|parametrizations\.weight\.original1)|prototypes)$/;
 
 /** DINO, iBOT and DINOv2 (mlp.0); MSN, whose head belongs to its encoder (fc.fc1); SwAV. */
 const layoutsOf = (head: FoundHead, backbone: string): Layout[] => {
@@ -193,7 +194,7 @@ export async function readMlp(
     file.names.some((name) => name.startsWith(prefix)),
   );
   const found = layout ? await layersOf(file, head, layout) : await singleLayer(file, head);
-  if (!found) throw refused(file, head, 'are under no known name');
+  if (!found) throw refused(file, head, 'are missing or under no known name');
   const batchNorm = normedByImages(file, head, found);
   if (batchNorm && layout?.relu)
     throw refused(file, head, 'have batch normalisation without its running statistics');

@@ -5,6 +5,7 @@ import { openData } from '../../lib/data/index.js';
 import { diagnoseCheckpoint } from '../../lib/inspect/index.js';
 import { temporaryFolder } from '../support/folder.js';
 import { at, config, K, layers, numbersOf, P, random, vit } from '../support/small-networks.js';
+import { finalCheckpoint, train } from '../support/small-run.js';
 import { Namespace, torchZip, writePieces } from '../support/torch-writer.js';
 
 /** DINOv2's names: block i of `each` in a chunk is blocks.<chunk>.<i>, numbered through. */
@@ -87,4 +88,15 @@ test('heads of iBOT that are two: the worse is judged, images go to the one of C
   t.is(judged.mlcd, null);
   const first = report.heads.find(({ name }) => name === 'teacher.head.last_layer.weight_v')!;
   t.is(first.mlcd!.images, 8);
+});
+
+test('a run of msn is shown images, its batch norm by their statistics', async (t) => {
+  const out = join(temporaryFolder(t), 'run');
+  await train(out, 2, ['crops.local=2'], undefined, 'msn-tiny');
+  const data = await openData('flora:images=12,classes=3,size=20');
+  const path = join(out, 'checkpoints', finalCheckpoint(out).name);
+  const { judged } = await diagnoseCheckpoint(path, { data });
+  t.is(judged.name, 'teacher.head.prototypes');
+  t.true(judged.mlcd!.batchStatistics);
+  t.is(judged.mlcd!.images, 12);
 });
