@@ -129,7 +129,7 @@ export class AdamW {
     );
   }
 
-  /** Steps taken by each parameter. */
+  /** Steps that each parameter had a gradient in. */
   get steps(): Record<string, number> {
     return Object.fromEntries([...this.states].map(([name, s]) => [name, s.step]));
   }

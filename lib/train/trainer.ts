@@ -1,6 +1,5 @@
 import { type CropLoader, type Dataset, openData, spreadRows } from '../data/index.js';
 import { uniformCollapse, verdict } from '../diagnose/index.js';
-import { ProteaError } from '../error.js';
 import { evalSplit, judged, type KnnReport, knnOf, networkFeatures } from '../eval/index.js';
 import { recipes } from '../ssl/index.js';
 import type { ChosenDevice, Tensor } from '../tensor/index.js';
@@ -9,6 +8,7 @@ import { type Checkpoint, newestCheckpoint, writeCheckpoint } from './checkpoint
 import { Clock } from './clock.js';
 import { lasting, type TrainConfig } from './config.js';
 import type { DiagnosisEvent, EndEvent, StepEvent, TrainEvent } from './events.js';
+import { FiniteLosses } from './finite-losses.js';
 import { type Inspection, inspect } from './inspect.js';
 import { loaderOf, stepsOf, trainingData } from './loading.js';
 import { diagnosisMetrics, stepMetrics } from './metric-lines.js';
@@ -18,10 +18,9 @@ import { takeDevice } from './run-device.js';
 import { type OpenRunOptions, RunFolder } from './run-folder.js';
 import { writeTrainReport } from './run-report.js';
 import { type Schedules, schedulesOf } from './schedules.js';
+import { StepQueue } from './step-queue.js';
 import { meanResult, type StepResult, TrainingStep } from './training-step.js';
 
-/** Steps in a row with a loss that is not finite before the run stops. */
-const maxNonFinite = 2;
 /** Images over which assignments are averaged in a diagnosis. */
 const inspectedImages = 512;
 
@@ -36,11 +35,12 @@ export interface RunOptions {
  */
 export class Trainer {
   private done: number;
-  private nonFinite: number;
+  private readonly finite: FiniteLosses;
   private newest: string;
   private last: StepResult | undefined;
   /** Results since the last step event. */
   private window: StepResult[] = [];
+  private readonly queue = new StepQueue();
   private readonly clock = new Clock();
 
   private constructor(
@@ -56,7 +56,7 @@ export class Trainer {
     private readonly device: ChosenDevice,
   ) {
     this.done = checkpoint?.meta.step ?? 0;
-    this.nonFinite = checkpoint?.meta.nonFinite ?? 0;
+    this.finite = new FiniteLosses(checkpoint?.meta.nonFinite ?? 0);
     this.newest = checkpoint?.path ?? '';
   }
 
@@ -117,16 +117,10 @@ export class Trainer {
   /** Trains to the end, or until `signal`; yields what happens. The last event is "end". */
   async *run({ signal }: RunOptions = {}): AsyncGenerator<TrainEvent, EndEvent> {
     yield this.startEvent();
-    while (this.done < this.steps && !signal?.aborted) {
-      const step = this.done;
-      const batch = await this.clock.wait(this.loader.batch(step, this.steps - 1));
-      this.last = await this.training.run(step, batch);
-      this.window.push(this.last);
-      this.done = step + 1;
-      this.clock.add(this.config.optim.batch);
-      yield* this.heldWarnings();
-      this.checkFinite(step);
-      yield* this.afterStep(step);
+    try {
+      yield* this.train(signal);
+    } finally {
+      await this.queue.settled();
     }
     if (this.done > 0 && !this.isCheckpointed()) yield await this.checkpoint();
     yield* this.heldWarnings();
@@ -135,33 +129,46 @@ export class Trainer {
     return end;
   }
 
+  private async *train(signal: AbortSignal | undefined): AsyncGenerator<TrainEvent> {
+    while (this.queue.length || (this.done < this.steps && !signal?.aborted)) {
+      const step = this.done;
+      if (!this.queue.length) await this.queueStep();
+      // The device goes on while a result is read, unless the state is looked at in between.
+      if (!signal?.aborted && !this.hasEvent(step + 1)) await this.queueStep();
+      this.last = await this.queue.next();
+      this.window.push(this.last);
+      this.done = step + 1;
+      this.clock.add(this.config.optim.batch);
+      yield* this.heldWarnings();
+      this.finite.check(step, this.last);
+      yield* this.afterStep(step);
+    }
+  }
+
+  private async queueStep(): Promise<void> {
+    const step = this.done + this.queue.length;
+    const batch = await this.clock.wait(this.loader.batch(step, this.steps - 1));
+    this.queue.add(this.training.run(step, batch));
+  }
+
   private *heldWarnings(): Generator<TrainEvent> {
     for (const message of this.warnings.splice(0)) yield { event: 'warning', message };
   }
 
-  private checkFinite(step: number): void {
-    this.nonFinite = Number.isFinite(this.last!.loss) ? 0 : this.nonFinite + 1;
-    if (this.nonFinite <= maxNonFinite) return;
-    throw new ProteaError(
-      'ERR_PROTEA_NUMERIC',
-      `The loss is not finite at step ${step} (${this.lossText()}), the ${this.nonFinite}th time in a row; no parameter was changed by those steps`,
-      { hint: 'Lower optim.lr or raise loss.teacherTemperature; the last checkpoint is good.' },
-    );
+  private isLogged(done: number): boolean {
+    return done % this.config.run.logEvery === 0 || done === 1 || done === this.steps;
   }
 
-  /** The parts of the last loss, those that are not finite first: "koleo NaN, dino 5.1". */
-  private lossText(): string {
-    const parts = Object.entries(this.last!.losses);
-    return parts
-      .sort(([, a], [, b]) => Number(Number.isFinite(a)) - Number(Number.isFinite(b)))
-      .map(([name, value]) => `${name} ${Number.isFinite(value) ? value.toFixed(4) : value}`)
-      .join(', ');
+  /** Whether somebody is told of, or reads, the state after `done` steps. */
+  private hasEvent(done: number): boolean {
+    const { diagnoseEvery, checkpointEvery } = this.config.run;
+    return this.isLogged(done) || done % diagnoseEvery === 0 || done % checkpointEvery === 0;
   }
 
   private async *afterStep(step: number): AsyncGenerator<TrainEvent> {
-    const { logEvery, diagnoseEvery, checkpointEvery } = this.config.run;
+    const { diagnoseEvery, checkpointEvery } = this.config.run;
     const isLast = this.done === this.steps;
-    if (this.done % logEvery === 0 || step === 0 || isLast) yield await this.log(step);
+    if (this.isLogged(this.done)) yield await this.log(step);
     if (this.done % diagnoseEvery === 0 && !isLast) yield await this.diagnose();
     if (this.done % checkpointEvery === 0 || isLast) yield await this.checkpoint();
   }
@@ -246,7 +253,7 @@ export class Trainer {
         step: this.done,
         optimiserSteps: this.training.steps,
         config: lasting(this.config),
-        nonFinite: this.nonFinite,
+        nonFinite: this.finite.missed,
       },
       this.config.run.keep,
     );

@@ -61,7 +61,7 @@ export class TrainingStep {
     return new Map(this.optimisers.flatMap((optimiser) => [...optimiser.state()]));
   }
 
-  /** Steps taken by each parameter. */
+  /** Steps that each parameter had a gradient in, also those whose loss was not finite. */
   get steps(): Record<string, number> {
     return Object.assign({}, ...this.optimisers.map(({ steps }) => steps));
   }
@@ -70,16 +70,16 @@ export class TrainingStep {
     for (const optimiser of this.optimisers) optimiser.steps = steps;
   }
 
-  /** Loss, gradients, update; nothing changes when the loss is not finite. */
+  /**
+   * Loss, gradients, update; no parameter changes when the loss is not finite. Queued when the call
+   * returns, so that the next step can be queued before this one's result is there.
+   */
   async run(step: number, batch: Batch): Promise<StepResult> {
-    const before = this.steps;
     const queued = scope(() => {
       const losses = this.method.losses(cropBatch(this.config, batch), this.valuesOf(step));
       return { ...losses, norms: this.update(step, losses.total) };
     });
-    const result = await this.read(queued);
-    if (!Number.isFinite(result.loss)) this.steps = before;
-    return result;
+    return this.read(queued);
   }
 
   private isFrozen(step: number): boolean {
