@@ -19,7 +19,7 @@ export interface Described {
   device: DeviceName;
 }
 
-export type Attribute = number | readonly number[];
+export type Attribute = number | readonly number[] | Float64Array;
 
 /**
  * What the addon exports: the whole boundary between TypeScript and C++. Handle 0: not given; a
@@ -70,6 +70,12 @@ export interface Native {
     normalisation: readonly number[],
     key: { seed: number; epoch: number; samples: readonly number[] },
   ): Promise<ArrayBuffer[]>;
+  /** The same views drawn and not made: the pictures' bytes, and for each recipe its plans. */
+  drawViews(
+    pictures: readonly NativePicture[],
+    recipes: readonly (readonly number[])[],
+    key: { seed: number; epoch: number; samples: readonly number[] },
+  ): Promise<{ pixels: ArrayBuffer; plans: ArrayBuffer[] }>;
   applySteps(
     picture: NativePicture,
     steps: readonly (readonly number[])[],

@@ -35,6 +35,11 @@ Napi::Error coded(Napi::Env env, const char* message, Code code) {
   return error;
 }
 
+bool is_doubles(const Napi::Value& value) {
+  return value.IsTypedArray() &&
+         value.As<Napi::TypedArray>().TypedArrayType() == napi_float64_array;
+}
+
 }  // namespace
 
 Napi::Error to_js(Napi::Env env, std::exception_ptr error) {
@@ -65,7 +70,12 @@ void add_method(Napi::Object exports, const std::shared_ptr<Context>& context, c
 
 std::vector<double> numbers_from(const Napi::Value& value) {
   if (value.IsNumber()) return {value.As<Napi::Number>().DoubleValue()};
-  check(value.IsArray(), Code::Unsupported, "expected a number or an array of numbers");
+  if (is_doubles(value)) {
+    auto array = value.As<Napi::Float64Array>();
+    return {array.Data(), array.Data() + array.ElementLength()};
+  }
+  check(value.IsArray(), Code::Unsupported,
+        "expected a number, an array of numbers or a Float64Array");
   auto array = value.As<Napi::Array>();
   std::vector<double> numbers(array.Length());
   for (uint32_t i = 0; i < numbers.size(); i++)

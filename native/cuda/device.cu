@@ -1,6 +1,7 @@
 #include "device.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 namespace protea {
@@ -146,7 +147,8 @@ size_t Gpu::working_bytes() const {
   return sum;
 }
 
-// Growing waits for the device: the old buffer may still be in use. Sizes repeat from step to step.
+// Growing waits for the device: the old buffer may still be in use. Sizes repeat from step to step,
+// or nearly: rounded up by an eighth at most, those that vary settle after a few.
 void* Gpu::scratch_bytes(int slot, size_t bytes) {
   Working& working = working_[slot];
   // Emulated, a buffer is as large as asked, so that AddressSanitizer sees its end.
@@ -155,7 +157,8 @@ void* Gpu::scratch_bytes(int slot, size_t bytes) {
   finish();
   cudaFree(working.data);
   working = {};
-  size_t size = emulated ? bytes : (bytes + 65535) / 65536 * 65536;
+  size_t unit = std::max<size_t>(65536, std::bit_floor(bytes) / 8);
+  size_t size = emulated ? bytes : (bytes + unit - 1) / unit * unit;
   bool made = cudaMalloc(&working.data, size) == cudaSuccess;
   if (!made) cudaGetLastError();
   check(made, Code::OutOfMemory, "out of memory: ", size,
