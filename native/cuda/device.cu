@@ -25,6 +25,12 @@ void* take_device_block(size_t bytes) {
 
 void give_device_block(void* block) { cudaFree(block); }
 
+// Sizes that vary from step to step settle after a few: at most an eighth is wasted.
+size_t in_eighths(size_t bytes, size_t least) {
+  size_t unit = std::max(least, std::bit_floor(bytes) / 8);
+  return (bytes + unit - 1) / unit * unit;
+}
+
 __global__ void add_kernel(float* sum, const float* term, int64_t n) {
   for (int64_t i = gpu::first_index(); i < n; i += gpu::index_stride()) sum[i] += term[i];
 }
@@ -53,7 +59,7 @@ std::shared_ptr<Staging::Buffer> Staging::take(size_t bytes) {
   Buffer* found = find(bytes);
   if (!found) {
     auto made = std::make_unique<Buffer>();
-    made->bytes = (std::max<size_t>(bytes, 1) + 4095) / 4096 * 4096;
+    made->bytes = in_eighths(std::max<size_t>(bytes, 1), 4096);
     check(cudaMallocHost(&made->data, made->bytes) == cudaSuccess, Code::OutOfMemory,
           "out of memory: ", made->bytes, " bytes of pinned memory asked, ", total_, " in use");
     check_cuda(cudaEventCreateWithFlags(&made->served, cudaEventDisableTiming), "an event");
@@ -147,8 +153,7 @@ size_t Gpu::working_bytes() const {
   return sum;
 }
 
-// Growing waits for the device: the old buffer may still be in use. Sizes repeat from step to step,
-// or nearly: rounded up by an eighth at most, those that vary settle after a few.
+// Growing waits for the device: the old buffer may still be in use. Sizes repeat from step to step.
 void* Gpu::scratch_bytes(int slot, size_t bytes) {
   Working& working = working_[slot];
   // Emulated, a buffer is as large as asked, so that AddressSanitizer sees its end.
@@ -157,8 +162,7 @@ void* Gpu::scratch_bytes(int slot, size_t bytes) {
   finish();
   cudaFree(working.data);
   working = {};
-  size_t unit = std::max<size_t>(65536, std::bit_floor(bytes) / 8);
-  size_t size = emulated ? bytes : (bytes + unit - 1) / unit * unit;
+  size_t size = emulated ? bytes : in_eighths(bytes, 65536);
   bool made = cudaMalloc(&working.data, size) == cudaSuccess;
   if (!made) cudaGetLastError();
   check(made, Code::OutOfMemory, "out of memory: ", size,

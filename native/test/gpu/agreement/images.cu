@@ -34,7 +34,7 @@ Case levels_of(int64_t bytes, int size, const Plans& plans) {
 
 // Everything at once, the four changes of colour in the order of `order`.
 ViewPlan changed(ViewPlan plan, const std::array<int, 4>& order) {
-  double n = plan.steps[0].arguments[0] + order[0] + 4 * order[1];
+  double n = order[0] + 4 * order[1];
   const Step colours[] = {{StepKind::Brightness, {0.63 + 0.05 * n}},
                           {StepKind::Contrast, {1.39 - 0.04 * n}},
                           {StepKind::Saturation, {0.83 + 0.02 * n}},
