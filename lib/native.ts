@@ -73,6 +73,12 @@ export interface Native {
     normalisation: readonly number[],
     key: { seed: number; epoch: number; samples: readonly number[] },
   ): Promise<ArrayBuffer[]>;
+  /** The same views drawn and not made: the pictures' bytes, and for each recipe its plans. */
+  drawViews(
+    pictures: readonly NativePicture[],
+    recipes: readonly (readonly number[])[],
+    key: { seed: number; epoch: number; samples: readonly number[] },
+  ): Promise<{ pixels: ArrayBuffer; plans: ArrayBuffer[] }>;
   applySteps(
     picture: NativePicture,
     steps: readonly (readonly number[])[],

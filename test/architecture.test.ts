@@ -34,8 +34,8 @@ const nativeLayers: Record<string, string[]> = {
   kernels: ['core'],
   simt: [],
   cuda: ['simt', 'kernels', 'core'],
-  ops: ['cuda', 'kernels', 'core'],
   image: ['kernels', 'core'],
+  ops: ['cuda', 'image', 'kernels', 'core'],
   addon: ['image', 'ops', 'kernels', 'core'],
   test: ['image', 'ops', 'cuda', 'kernels', 'core'],
 };

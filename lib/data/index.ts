@@ -1,6 +1,7 @@
 export * from './cache.js';
 export * from './dataset.js';
 export * from './decode.js';
+export * from './groups.js';
 export * from './labels.js';
 export * from './loader.js';
 export * from './open.js';

@@ -2,6 +2,7 @@ import { checkInteger, ProteaError } from '../error.js';
 import { nativeAsync } from '../native.js';
 import { type CacheOptions, PictureCache } from './cache.js';
 import type { Dataset } from './dataset.js';
+import { grouped, type ViewGroup } from './groups.js';
 import { epochOrder } from './order.js';
 import type { Normalisation } from './steps.js';
 import { encodeRecipe, type ViewRecipe } from './views.js';
@@ -13,13 +14,8 @@ export interface LoaderOptions extends CacheOptions {
   normalisation: Normalisation;
   /** Batches prepared at the same time. The result does not depend on it. @default 2 */
   workers?: number;
-}
-
-/** Views of one size, view by view: (views x images, 3, size, size). */
-export interface ViewGroup {
-  values: Float32Array;
-  shape: [number, number, number, number];
-  views: number;
+  /** Only draws the views; `viewTensors` makes them, where it is called for. @default false */
+  drawOnly?: boolean;
 }
 
 export interface Batch {
@@ -29,6 +25,8 @@ export interface Batch {
   rows: number[];
   /** Consecutive recipes of one size together. */
   groups: ViewGroup[];
+  /** With `drawOnly`: RGB bytes of the pictures, one after another. */
+  pixels?: Uint8Array;
 }
 
 /**
@@ -88,38 +86,21 @@ export class CropLoader {
 
   private async make(step: number): Promise<Batch> {
     const { epoch, rows } = this.rowsOf(step);
-    const { recipes, normalisation, seed } = this.options;
+    const { recipes, normalisation, seed, drawOnly } = this.options;
     const pictures = await Promise.all(rows.map((row) => this.cache.at(row)));
+    const key = { seed, epoch, samples: rows };
+    const encoded = recipes.map(encodeRecipe);
+    const batch = { step, epoch, rows };
+    if (drawOnly) {
+      const drawn = await nativeAsync((addon) => addon.drawViews(pictures, encoded, key));
+      const plans = drawn.plans.map((buffer) => new Float64Array(buffer));
+      const groups = grouped(recipes, plans, rows.length);
+      return { ...batch, groups, pixels: new Uint8Array(drawn.pixels) };
+    }
     const made = await nativeAsync((addon) =>
-      addon.makeViews(
-        pictures,
-        recipes.map(encodeRecipe),
-        [...normalisation.mean, ...normalisation.std],
-        { seed, epoch, samples: rows },
-      ),
+      addon.makeViews(pictures, encoded, [...normalisation.mean, ...normalisation.std], key),
     );
-    return { step, epoch, rows, groups: grouped(recipes, made, rows.length) };
+    const values = made.map((buffer) => new Float32Array(buffer));
+    return { ...batch, groups: grouped(recipes, values, rows.length) };
   }
-}
-
-/** Joins the views of equal size that follow each other. */
-function grouped(
-  recipes: readonly ViewRecipe[],
-  made: readonly ArrayBuffer[],
-  images: number,
-): ViewGroup[] {
-  const groups: ViewGroup[] = [];
-  for (let v = 0; v < recipes.length; ) {
-    const { size } = recipes[v]!;
-    let end = v;
-    while (end < recipes.length && recipes[end]!.size === size) end++;
-    const parts = made.slice(v, end).map((buffer) => new Float32Array(buffer));
-    const values = new Float32Array(parts.length * parts[0]!.length);
-    parts.forEach((part, i) => {
-      values.set(part, i * part.length);
-    });
-    groups.push({ values, shape: [(end - v) * images, 3, size, size], views: end - v });
-    v = end;
-  }
-  return groups;
 }

@@ -3,7 +3,7 @@ import { type DeviceName, type DType, type Native, native } from '../native.js';
 import { Tensor } from './tensor.js';
 
 /** A setting of an op. */
-export type Attribute = number | readonly number[];
+export type Attribute = number | readonly number[] | Float64Array;
 
 // Inputs and outputs of calls cross the boundary on a slate of numbers that both sides see: an op on
 // a small tensor takes less time than Node takes to hand over an object.
@@ -69,7 +69,8 @@ function writeAttributes(at: number, values: readonly Attribute[]): void {
       slate[to++] = value;
     } else {
       slate[to++] = value.length;
-      for (const number of value) slate[to++] = number;
+      slate.set(value, to);
+      to += value.length;
     }
   }
 }

@@ -42,6 +42,11 @@ export const configSchema = z.strictObject({
       .nullable()
       .describe('Labelled images for kNN; null: every fifth training image.'),
     workers: count.describe('Batches prepared at the same time; does not change the result.'),
+    augment: z
+      .enum(['auto', 'cpu', 'device'])
+      .describe(
+        "Where crops are made, from the same draws: on the CPU's worker threads, or from bytes on the device of the run; auto: device on a GPU.",
+      ),
     cacheBytes: z.number().min(0).describe('Memory for decoded pictures.'),
     maxBadFraction: share.describe('Share of unreadable pictures that stops the run.'),
     mean: triple.describe('Channel means of the normalisation.'),
@@ -240,12 +245,12 @@ export const configSchema = z.strictObject({
 export type TrainConfig = z.infer<typeof configSchema>;
 
 /**
- * The part of a config that decides what a run computes: how often it logs, how many workers it has
- * and how it is judged may change between two starts.
+ * The part of a config that decides what a run computes: how often it logs, how many workers it has,
+ * where crops are made and how it is judged may change between two starts.
  */
 export function lasting(config: TrainConfig) {
   const { run, eval: _eval, data, ...rest } = config;
-  const { workers: _workers, cacheBytes: _cacheBytes, ...source } = data;
+  const { workers: _workers, augment: _augment, cacheBytes: _cacheBytes, ...source } = data;
   return { ...rest, data: source };
 }
 

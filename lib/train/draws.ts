@@ -1,5 +1,5 @@
 // What is drawn at random in a step besides crops: masks, dropped patches, drop path.
-import type { Batch } from '../data/index.js';
+import { type Batch, viewTensors } from '../data/index.js';
 import { type KeepBranches, purposes, uniforms } from '../nn/index.js';
 import { type CropBatch, drawMasks, type Grid, recipes, visiblePatches } from '../ssl/index.js';
 import { tensor } from '../tensor/index.js';
@@ -14,7 +14,7 @@ export function gridOf({ crops, model }: Pick<TrainConfig, 'crops' | 'model'>): 
 /** Crops as the method wants them, with their masks. */
 export function cropBatch(config: TrainConfig, batch: Batch): CropBatch {
   const { groups, rows } = batch;
-  const [global, local] = groups.map(({ values, shape }) => tensor(values, shape));
+  const [global, local] = viewTensors(batch, config.data);
   return {
     images: rows.length,
     global: global!,

@@ -1,15 +1,17 @@
 import { CropLoader, type Dataset, multiCrop, openData } from '../data/index.js';
 import { ProteaError } from '../error.js';
+import type { DeviceName } from '../tensor/index.js';
 import type { TrainConfig } from './config.js';
 
 /** The training images of a run. */
 export const trainingData = ({ source, labels, images }: TrainConfig['data']): Promise<Dataset> =>
   openData(source, { labels: labels ?? undefined, images: images ?? undefined });
 
-/** The loader of a run's crops. */
+/** The loader of the crops of a run on `device`. */
 export function loaderOf(
   config: TrainConfig,
   dataset: Dataset,
+  device: DeviceName,
   onWarning: (message: string) => void,
 ) {
   const { crops, data, optim, seed } = config;
@@ -19,6 +21,7 @@ export function loaderOf(
     recipes: multiCrop({ ...crops, globalCrops: crops.global, localCrops: crops.local }),
     normalisation: data,
     workers: data.workers,
+    drawOnly: data.augment === 'device' || (data.augment === 'auto' && device === 'cuda'),
     cacheBytes: data.cacheBytes,
     maxBadFraction: data.maxBadFraction,
     onWarning,

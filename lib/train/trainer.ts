@@ -75,7 +75,7 @@ export class Trainer {
     const dataset = await trainingData(config.data);
     const warnings = [...dataset.warnings];
     const warn = (message: string) => warnings.push(message);
-    const loader = loaderOf(config, dataset, warn);
+    const loader = loaderOf(config, dataset, device.device, warn);
     const steps = stepsOf(config, loader.stepsPerEpoch);
     const schedules = schedulesOf(config, steps);
     const folder = await RunFolder.open(out, config, options);

@@ -10,6 +10,7 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   add_tensor_methods(exports, context);
   add_runtime_methods(exports, context);
   add_image_methods(exports, context);
+  add_view_methods(exports, context);
   // No native thread may outlive its environment.
   env.AddCleanupHook([context] { context->runtime.queue().stop(); });
   return exports;

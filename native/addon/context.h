@@ -61,5 +61,6 @@ Napi::Object describe(Context& context, Napi::Env env, Tensor tensor);
 void add_tensor_methods(Napi::Object exports, const std::shared_ptr<Context>& context);
 void add_runtime_methods(Napi::Object exports, const std::shared_ptr<Context>& context);
 void add_image_methods(Napi::Object exports, const std::shared_ptr<Context>& context);
+void add_view_methods(Napi::Object exports, const std::shared_ptr<Context>& context);
 
 }  // namespace protea::addon

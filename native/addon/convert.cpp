@@ -64,8 +64,7 @@ void add_method(Napi::Object exports, const std::shared_ptr<Context>& context, c
 }
 
 std::vector<double> numbers_from(const Napi::Value& value) {
-  if (value.IsNumber()) return {value.As<Napi::Number>().DoubleValue()};
-  check(value.IsArray(), Code::Unsupported, "expected a number or an array of numbers");
+  check(value.IsArray(), Code::Unsupported, "expected an array of numbers");
   auto array = value.As<Napi::Array>();
   std::vector<double> numbers(array.Length());
   for (uint32_t i = 0; i < numbers.size(); i++)

@@ -1,106 +1,14 @@
 // Pictures across the boundary. All of it runs on Node's worker threads; nothing touches the
 // runtime.
-#include <cstring>
-
 #include "../image/flora.h"
 #include "../image/jpeg.h"
-#include "../image/views.h"
-#include "context.h"
+#include "../image/steps.h"
+#include "pictures.h"
 
 namespace protea::addon {
 namespace {
 
 using Info = const Napi::CallbackInfo&;
-
-// Runs `work` on a worker thread, then `finish` on the JavaScript thread. What the work reads from
-// JavaScript is held by `keep` until then.
-class Job : public Napi::AsyncWorker {
- public:
-  using Work = std::function<void()>;
-  using Finish = std::function<Napi::Value(Napi::Env)>;
-
-  static Napi::Value start(Napi::Env env, Napi::Value keep, Work work, Finish finish) {
-    auto* job = new Job(env, keep, std::move(work), std::move(finish));
-    Napi::Promise promise = job->deferred_.Promise();
-    job->Queue();
-    return promise;
-  }
-
- private:
-  Job(Napi::Env env, Napi::Value keep, Work work, Finish finish)
-      : AsyncWorker(env),
-        deferred_(env),
-        keep_(Napi::Persistent(keep.As<Napi::Object>())),
-        work_(std::move(work)),
-        finish_(std::move(finish)) {}
-
-  void Execute() override {
-    try {
-      work_();
-    } catch (const std::exception&) {
-      error_ = std::current_exception();
-    }
-  }
-
-  void OnOK() override {
-    if (error_)
-      deferred_.Reject(to_js(Env(), error_).Value());
-    else
-      deferred_.Resolve(finish_(Env()));
-  }
-
-  Napi::Promise::Deferred deferred_;
-  Napi::ObjectReference keep_;
-  Work work_;
-  Finish finish_;
-  std::exception_ptr error_;
-};
-
-image::PictureView picture_from(const Napi::Value& value) {
-  auto object = value.As<Napi::Object>();
-  auto data = object.Get("data").As<Napi::TypedArray>();
-  int width = object.Get("width").As<Napi::Number>(),
-      height = object.Get("height").As<Napi::Number>();
-  check(width > 0 && height > 0 && data.ByteLength() == size_t{3} * width * height, Code::Shape,
-        "[picture] ", width, " x ", height, " pixels need ", int64_t{3} * width * height,
-        " bytes of RGB, got ", data.ByteLength());
-  return {static_cast<const uint8_t*>(data.ArrayBuffer().Data()) + data.ByteOffset(), width,
-          height};
-}
-
-image::ViewRecipe recipe_from(const Napi::Value& value) {
-  std::vector<double> n = numbers_from(value);
-  check(n.size() == 16 && n[0] >= 1, Code::Shape, "[views] a recipe has 16 numbers, got ",
-        n.size());
-  return {static_cast<int>(n[0]),
-          n[1],
-          n[2],
-          n[3],
-          n[4],
-          n[5],
-          n[6],
-          n[7],
-          n[8],
-          n[9],
-          n[10],
-          n[11],
-          n[12],
-          n[13],
-          n[14],
-          n[15]};
-}
-
-image::Normalisation normalisation_from(const Napi::Value& value) {
-  std::vector<double> n = numbers_from(value);
-  check(n.size() == 6, Code::Shape, "[views] normalisation is mean and std of 3 channels");
-  return {{n[0], n[1], n[2]}, {n[3], n[4], n[5]}};
-}
-
-Napi::Value buffer_of(Napi::Env env, const void* data, size_t bytes) {
-  auto buffer = Napi::ArrayBuffer::New(env, bytes);
-  std::memcpy(buffer.Data(), data, bytes);
-  return buffer;
-}
 
 template <class T>
 Napi::Value object_of(Napi::Env env, const image::Picture<T>& picture) {
@@ -109,44 +17,6 @@ Napi::Value object_of(Napi::Env env, const image::Picture<T>& picture) {
   object.Set("width", picture.width);
   object.Set("height", picture.height);
   return object;
-}
-
-image::ViewRequest request_from(Info info) {
-  image::ViewRequest request{};
-  auto pictures = info[0].As<Napi::Array>(), recipes = info[1].As<Napi::Array>();
-  for (uint32_t i = 0; i < pictures.Length(); i++)
-    request.pictures.push_back(picture_from(pictures.Get(i)));
-  for (uint32_t i = 0; i < recipes.Length(); i++)
-    request.recipes.push_back(recipe_from(recipes.Get(i)));
-  request.normalisation = normalisation_from(info[2]);
-  auto key = info[3].As<Napi::Object>();
-  request.seed = static_cast<uint64_t>(key.Get("seed").As<Napi::Number>().Int64Value());
-  request.epoch = key.Get("epoch").As<Napi::Number>();
-  for (double sample : numbers_from(key.Get("samples")))
-    request.samples.push_back(static_cast<uint32_t>(sample));
-  check(request.samples.size() == request.pictures.size(), Code::Shape,
-        "[views] each picture needs its sample number");
-  return request;
-}
-
-// makeViews(pictures, recipes, normalisation, {seed, epoch, samples}) -> Promise<ArrayBuffer[]>,
-// one (samples, 3, size, size) f32 a recipe.
-Napi::Value make_views(Context&, Info info) {
-  auto request = std::make_shared<image::ViewRequest>(request_from(info));
-  auto views = std::make_shared<std::vector<std::vector<float>>>();
-  auto work = [request, views] {
-    std::vector<float*> to;
-    for (const image::ViewRecipe& recipe : request->recipes)
-      views->emplace_back(request->pictures.size() * 3 * recipe.size * recipe.size);
-    for (std::vector<float>& view : *views) to.push_back(view.data());
-    image::make_views(*request, to);
-  };
-  return Job::start(info.Env(), info[0], work, [views](Napi::Env env) -> Napi::Value {
-    auto result = Napi::Array::New(env, views->size());
-    for (uint32_t v = 0; v < views->size(); v++)
-      result.Set(v, buffer_of(env, (*views)[v].data(), (*views)[v].size() * sizeof(float)));
-    return result;
-  });
 }
 
 std::vector<image::Step> steps_from(const Napi::Value& value) {
@@ -224,7 +94,6 @@ Napi::Value has_jpeg(Context&, Info info) {
 }  // namespace
 
 void add_image_methods(Napi::Object exports, const std::shared_ptr<Context>& context) {
-  add_method(exports, context, "makeViews", make_views);
   add_method(exports, context, "applySteps", apply_steps);
   add_method(exports, context, "applyFloatSteps", apply_float_steps);
   add_method(exports, context, "flora", flora);

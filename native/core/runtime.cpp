@@ -120,7 +120,7 @@ void Runtime::read(const Tensor& tensor, void* to) {
                on = accelerator_for(tensor.device)] {
     if (on)
       on->download(to, from, bytes);
-    else
+    else if (bytes)  // `to` may be null for none
       std::memcpy(to, from, bytes);
   });
 }

@@ -1,6 +1,7 @@
 #include "device.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "blas.h"
@@ -25,6 +26,12 @@ void* take_device_block(size_t bytes) {
 }
 
 void give_device_block(void* block) { cudaFree(block); }
+
+// Sizes that vary from step to step settle after a few: at most an eighth is wasted.
+size_t in_eighths(size_t bytes, size_t least) {
+  size_t unit = std::max(least, std::bit_floor(bytes) / 8);
+  return (bytes + unit - 1) / unit * unit;
+}
 
 __global__ void add_kernel(float* sum, const float* term, int64_t n) {
   for (int64_t i = gpu::first_index(); i < n; i += gpu::index_stride()) sum[i] += term[i];
@@ -54,7 +61,7 @@ std::shared_ptr<Staging::Buffer> Staging::take(size_t bytes) {
   Buffer* found = find(bytes);
   if (!found) {
     auto made = std::make_unique<Buffer>();
-    made->bytes = (std::max<size_t>(bytes, 1) + 4095) / 4096 * 4096;
+    made->bytes = in_eighths(std::max<size_t>(bytes, 1), 4096);
     check(cudaMallocHost(&made->data, made->bytes) == cudaSuccess, Code::OutOfMemory,
           "out of memory: ", made->bytes, " bytes of pinned memory asked, ", total_, " in use");
     check_cuda(cudaEventCreateWithFlags(&made->served, cudaEventDisableTiming), "an event");
@@ -163,7 +170,7 @@ void* Gpu::scratch_bytes(int slot, size_t bytes) {
   finish();
   cudaFree(working.data);
   working = {};
-  size_t size = emulated ? bytes : (bytes + 65535) / 65536 * 65536;
+  size_t size = emulated ? bytes : in_eighths(bytes, 65536);
   bool made = cudaMalloc(&working.data, size) == cudaSuccess;
   if (!made) cudaGetLastError();
   check(made, Code::OutOfMemory, "out of memory: ", size,

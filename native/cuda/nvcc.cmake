@@ -17,6 +17,9 @@ function(add_kernels name)
                          -Xcompiler=-Wall,-Wextra)
 endfunction()
 
+# Its levels are whole numbers made of correctly rounded operations: no product is fused with a sum.
+set_source_files_properties(native/ops/augment.cu PROPERTIES COMPILE_OPTIONS -fmad=false)
+
 add_kernels(protea-kernels native/cuda/*.cu native/ops/*.cu)
 add_runtime(protea-cuda $<TARGET_OBJECTS:protea-kernels>)
 target_compile_definitions(protea-cuda PUBLIC PROTEA_CUDA)

@@ -17,17 +17,15 @@ float box_radius(float sigma, int passes) {
   return l + a;
 }
 
-// One channel of one line, in 24-bit fixed point: whole taps inside, a fraction at both ends.
-void box_line(int n, float radius, const uint8_t* from, uint8_t* to, size_t stride) {
-  auto whole = static_cast<int>(radius);
-  auto weight = static_cast<uint32_t>((1 << 24) / (radius * 2 + 1));
-  uint32_t fraction = ((1u << 24) - static_cast<uint32_t>(whole * 2 + 1) * weight) / 2;
+// One channel of one line.
+void box_line(int n, const BoxFilter& box, const uint8_t* from, uint8_t* to, size_t stride) {
+  int whole = box.whole;
   auto value = [&](int i) -> uint32_t { return from[std::clamp(i, 0, n - 1) * stride]; };
   uint32_t sum = 0;
   for (int i = -whole; i <= whole; i++) sum += value(i);
   for (int i = 0; i < n; i++) {
     uint32_t ends = value(i - whole - 1) + value(i + whole + 1);
-    to[i * stride] = static_cast<uint8_t>((sum * weight + ends * fraction + (1u << 23)) >> 24);
+    to[i * stride] = box_level(box, sum, ends);
     sum += value(i + whole + 1) - value(i - whole);
   }
 }
@@ -68,16 +66,24 @@ void convolve(int n, size_t stride, const std::vector<double>& kernel, std::vect
 
 }  // namespace
 
+std::optional<BoxFilter> box_filter(double sigma) {
+  float radius = box_radius(static_cast<float>(sigma), box_passes);
+  if (radius <= 0) return {};
+  auto whole = static_cast<int>(radius);
+  auto weight = static_cast<uint32_t>((1 << 24) / (radius * 2 + 1));
+  uint32_t fraction = ((1u << 24) - static_cast<uint32_t>(whole * 2 + 1) * weight) / 2;
+  return BoxFilter{whole, weight, fraction};
+}
+
 void box_gaussian_blur(Picture<uint8_t>& picture, double radius) {
-  constexpr int passes = 3;
-  float box = box_radius(static_cast<float>(radius), passes);
-  if (box <= 0) return;
+  std::optional<BoxFilter> box = box_filter(radius);
+  if (!box) return;
   size_t row = size_t{3} * picture.width;
   std::vector<uint8_t> other(picture.pixels.size());
   auto run = [&](int lines, size_t next, int n, size_t step) {
-    for (int pass = 0; pass < passes; pass++) {
+    for (int pass = 0; pass < box_passes; pass++) {
       each_line(lines, next, [&](size_t at) {
-        box_line(n, box, picture.pixels.data() + at, other.data() + at, step);
+        box_line(n, *box, picture.pixels.data() + at, other.data() + at, step);
       });
       picture.pixels.swap(other);
     }

@@ -1,37 +1,29 @@
 #include "resample.h"
 
+#include "../kernels/pixels.h"
+
 namespace protea::image {
 namespace {
 
-constexpr int fraction_bits = 22;
+// The weights of an output position, in fixed point, for pixels from `first` on.
+struct FixedTaps {
+  int first;
+  std::vector<int32_t> weights;
 
-struct FixedTap {
-  int index, weight;
+  void blend(const uint8_t* from, size_t stride, uint8_t* to) const {
+    weigh_pixels(weights.data(), static_cast<int>(weights.size()), from + first * stride,
+                 static_cast<int64_t>(stride), to);
+  }
 };
 
-std::vector<std::vector<FixedTap>> fixed_taps(int in, int out, Filter filter) {
-  std::vector<std::vector<FixedTap>> result;
+std::vector<FixedTaps> fixed_taps(int in, int out, Filter filter) {
+  std::vector<FixedTaps> result;
   for (const std::vector<Tap>& taps : axis_taps(in, out, filter, true)) {
-    std::vector<FixedTap> fixed;
-    for (const Tap& tap : taps)
-      fixed.push_back({static_cast<int>(tap.index),
-                       static_cast<int>(std::lround(tap.weight * (1 << fraction_bits)))});
+    FixedTaps fixed{static_cast<int>(taps[0].index), {}};
+    for (const Tap& tap : taps) fixed.weights.push_back(fixed_weight(tap.weight));
     result.push_back(std::move(fixed));
   }
   return result;
-}
-
-uint8_t rounded(int sum) {
-  return static_cast<uint8_t>(
-      std::clamp((sum + (1 << (fraction_bits - 1))) >> fraction_bits, 0, 255));
-}
-
-// One output pixel: from[tap.index * stride + c], c < 3.
-void blend(const std::vector<FixedTap>& taps, const uint8_t* from, size_t stride, uint8_t* to) {
-  int sum[3] = {};
-  for (const FixedTap& tap : taps)
-    for (int c = 0; c < 3; c++) sum[c] += tap.weight * from[tap.index * stride + c];
-  for (int c = 0; c < 3; c++) to[c] = rounded(sum[c]);
 }
 
 }  // namespace
@@ -43,11 +35,11 @@ Picture<uint8_t> resized_crop(PictureView from, Box box, int height, int width, 
   for (int y = 0; y < box.height; y++) {
     const uint8_t* row =
         from.pixels + 3 * (static_cast<size_t>(box.top + y) * from.width + box.left);
-    for (int x = 0; x < width; x++) blend(columns[x], row, 3, across.at(y, x));
+    for (int x = 0; x < width; x++) columns[x].blend(row, 3, across.at(y, x));
   }
   for (int y = 0; y < height; y++)
     for (int x = 0; x < width; x++)
-      blend(rows[y], across.at(0, x), size_t{3} * width, result.at(y, x));
+      rows[y].blend(across.at(0, x), size_t{3} * width, result.at(y, x));
   return result;
 }
 

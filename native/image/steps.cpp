@@ -118,8 +118,7 @@ template <class T>
 void normalise_by(const Picture<T>& picture, const Normalisation& by, double unit, float* to) {
   size_t plane = static_cast<size_t>(picture.width) * picture.height;
   for (size_t c = 0; c < 3; c++) {
-    auto scale = static_cast<float>(unit / by.std[c]);
-    auto shift = static_cast<float>(-by.mean[c] / by.std[c]);
+    auto [scale, shift] = affine_of(by, c, unit);
     for (size_t i = 0; i < plane; i++)
       to[c * plane + i] = static_cast<float>(picture.pixels[3 * i + c]) * scale + shift;
   }
@@ -141,6 +140,11 @@ Picture<uint8_t> apply_all(PictureView from, const std::vector<Step>& steps) {
   }
   for (size_t i = first; i < steps.size(); i++) apply(picture, steps[i]);
   return picture;
+}
+
+Affine affine_of(const Normalisation& by, size_t channel, double unit) {
+  return {static_cast<float>(unit / by.std[channel]),
+          static_cast<float>(-by.mean[channel] / by.std[channel])};
 }
 
 void normalise(const Picture<uint8_t>& picture, const Normalisation& by, float* to) {

@@ -39,6 +39,13 @@ Picture<uint8_t> apply_all(PictureView from, const std::vector<Step>& steps);
 struct Normalisation {
   std::array<double, 3> mean, std;
 };
+
+// (v unit - mean) / std as v scale + shift.
+struct Affine {
+  float scale, shift;
+};
+Affine affine_of(const Normalisation& by, size_t channel, double unit);
+
 void normalise(const Picture<uint8_t>& picture, const Normalisation& by, float* to);
 void normalise(const Picture<float>& picture, const Normalisation& by, float* to);
 

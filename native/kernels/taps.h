@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "everywhere.h"
+
 namespace protea {
 
 struct Tap {
@@ -16,14 +18,17 @@ struct Tap {
 
 enum class Filter { Bilinear, Bicubic };
 
-inline double cubic(double x, double a) {
+EVERYWHERE inline double cubic(double x, double a) {
   x = std::fabs(x);
   if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
   if (x < 2) return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a;
   return 0;
 }
 
-inline double triangle(double x) { return std::max(0.0, 1 - std::fabs(x)); }
+EVERYWHERE inline double triangle(double x) {
+  double height = 1 - std::fabs(x);
+  return height > 0 ? height : 0;
+}
 
 // Neighbours of a coordinate, clamped to the border; bicubic with a = -0.75.
 inline std::vector<Tap> plain_taps(double source, int64_t size, Filter filter) {
@@ -40,17 +45,40 @@ inline std::vector<Tap> plain_taps(double source, int64_t size, Filter filter) {
   return taps;
 }
 
-// The filter stretched by max(r, 1), cut at the border and renormalised; bicubic with a = -0.5.
+// The filter stretched by max(r, 1) around a coordinate, cut at the border to first <= j < end;
+// bicubic with a = -0.5. Weights are to be divided by their sum.
+struct Window {
+  double centre, stretch;
+  int64_t first, end;
+  Filter filter;
+
+  EVERYWHERE double weight(int64_t j) const {
+    double distance = (static_cast<double>(j) - centre + 0.5) / stretch;
+    return filter == Filter::Bicubic ? cubic(distance, -0.5) : triangle(distance);
+  }
+};
+
+EVERYWHERE inline double stretch_of(double ratio) { return ratio > 1 ? ratio : 1; }
+
+EVERYWHERE inline Window antialiased_window(double centre, double ratio, int64_t size,
+                                            Filter filter) {
+  double stretch = stretch_of(ratio), support = (filter == Filter::Bicubic ? 2 : 1) * stretch;
+  auto first = static_cast<int64_t>(centre - support + 0.5);
+  auto end = static_cast<int64_t>(centre + support + 0.5);
+  return {centre, stretch, first > 0 ? first : 0, end < size ? end : size, filter};
+}
+
+// At most so many taps has an output position of an antialiased bicubic axis.
+inline int most_taps(double ratio) {
+  return static_cast<int>(std::ceil(4 * stretch_of(ratio))) + 1;
+}
+
 inline std::vector<Tap> antialiased_taps(double centre, double ratio, int64_t size, Filter filter) {
-  bool bicubic = filter == Filter::Bicubic;
-  double stretch = std::max(ratio, 1.0), support = (bicubic ? 2 : 1) * stretch;
-  auto first = std::max<int64_t>(static_cast<int64_t>(centre - support + 0.5), 0);
-  auto end = std::min<int64_t>(static_cast<int64_t>(centre + support + 0.5), size);
+  Window window = antialiased_window(centre, ratio, size, filter);
   std::vector<Tap> taps;
   double sum = 0;
-  for (int64_t j = first; j < end; j++) {
-    double distance = (static_cast<double>(j) - centre + 0.5) / stretch;
-    taps.push_back({j, bicubic ? cubic(distance, -0.5) : triangle(distance)});
+  for (int64_t j = window.first; j < window.end; j++) {
+    taps.push_back({j, window.weight(j)});
     sum += taps.back().weight;
   }
   for (Tap& tap : taps) tap.weight /= sum;

@@ -2,11 +2,7 @@
 // The von Mises-Fisher log-normaliser in double, for both devices; see vmf_log_normalizer.cpp.
 #include <cmath>
 
-#ifdef __CUDACC__
-#define EVERYWHERE __host__ __device__
-#else
-#define EVERYWHERE
-#endif
+#include "../kernels/everywhere.h"
 
 namespace protea {
 
@@ -53,5 +49,3 @@ EVERYWHERE inline Normalizer normalizer(double nu, double kappa) {
 }
 
 }  // namespace protea
-
-#undef EVERYWHERE

@@ -1,5 +1,12 @@
 import test from 'ava';
-import { CropLoader, epochOrder, multiCrop, openData } from '../../lib/data/index.js';
+import {
+  type Batch,
+  CropLoader,
+  epochOrder,
+  multiCrop,
+  openData,
+  viewTensors,
+} from '../../lib/data/index.js';
 
 const recipes = multiCrop({
   globalSize: 16,
@@ -13,9 +20,9 @@ const recipes = multiCrop({
 });
 const normalisation = { mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] } as const;
 
-async function loader(workers: number, seed = 1) {
+async function loader(workers: number, seed = 1, drawOnly = false) {
   const dataset = await openData('flora:images=40,size=24');
-  return new CropLoader(dataset, { batch: 8, seed, recipes, normalisation, workers });
+  return new CropLoader(dataset, { batch: 8, seed, recipes, normalisation, workers, drawOnly });
 }
 
 test('a batch depends on seed and step alone', async (t) => {
@@ -38,6 +45,25 @@ test('views of one size come together, view by view', async (t) => {
     ],
   );
   t.true(groups.every(({ values }) => values.every(Number.isFinite)));
+});
+
+/** Values of all groups. */
+const valuesOf = (batch: Batch) =>
+  Promise.all(viewTensors(batch, normalisation).map((made) => made.read()));
+
+test('views that were only drawn become the views that are made', async (t) => {
+  const [made, drawn] = [await loader(2), await loader(2, 1, true)];
+  for (const step of [0, 7]) {
+    const [expected, batch] = [await made.batch(step), await drawn.batch(step)];
+    t.is(batch.pixels?.length, 8 * 3 * 24 * 24);
+    t.deepEqual(
+      batch.groups.map(({ shape, views }) => [shape, views]),
+      expected.groups.map(({ shape, views }) => [shape, views]),
+    );
+    const values = expected.groups.map((group) => group.values);
+    t.deepEqual(await valuesOf(batch), values);
+    t.deepEqual(await valuesOf(expected), values);
+  }
 });
 
 test('an epoch is a permutation, another one in every epoch', (t) => {

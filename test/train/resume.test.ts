@@ -99,6 +99,16 @@ test.serial('a half-written checkpoint is never picked up, and is swept', async 
   t.true(finalCheckpoint(out).bytes.equals(finalCheckpoint(whole).bytes));
 });
 
+test.serial('goes on exactly wherever crops are made', async (t) => {
+  const folder = temporaryFolder(t);
+  await train(join(folder, 'whole'), 12, ['data.augment=cpu']);
+  const out = join(folder, 'stopped');
+  await train(out, 12, ['data.augment=device', 'run.logEvery=1'], 7);
+  await train(out, 12, ['data.augment=cpu', 'run.logEvery=1'], 9);
+  await train(out, 12, ['data.augment=device', 'data.workers=4']);
+  t.true(finalCheckpoint(out).bytes.equals(finalCheckpoint(join(folder, 'whole')).bytes));
+});
+
 /** Presets and settings that between them have every kind of state: centres, mixtures, own clusters. */
 const states: [preset: string, extra: string[]][] = [
   ['dino-vmf-tiny', []],

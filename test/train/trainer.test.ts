@@ -1,7 +1,10 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
+import { openData } from '../../lib/data/index.js';
+import type { DeviceName } from '../../lib/tensor/index.js';
 import { loadConfig, Trainer } from '../../lib/train/index.js';
+import { loaderOf } from '../../lib/train/loading.js';
 import { temporaryFolder } from '../support/folder.js';
 import { sharedPath, testWith } from '../support/shared.js';
 import { smallConfig, smallOverrides, train } from '../support/small-run.js';
@@ -104,4 +107,21 @@ testWith('data/hostile', 'a folder of hostile files still trains', async (t) => 
   const events = await train(join(temporaryFolder(t), 'run'), 6, extra);
   t.like(events.at(-1), { event: 'end', complete: true });
   t.true(events.some((e) => e.event === 'warning' && e.message.includes('zero_bytes.jpg')));
+});
+
+test('crops are made on a GPU when the run is there, or where the config says', async (t) => {
+  const data = await openData('flora:images=48,classes=3,size=20');
+  const drawn = async (augment: string, device: DeviceName) => {
+    const config = await smallConfig(2, [`data.augment=${augment}`]);
+    const { pixels } = await loaderOf(config, data, device, () => undefined).batch(0, 0);
+    return pixels !== undefined;
+  };
+  t.false(await drawn('auto', 'cpu'));
+  t.true(await drawn('auto', 'cuda'));
+  t.true(await drawn('device', 'cpu'));
+  t.false(await drawn('cpu', 'cuda'));
+  await t.throwsAsync(smallConfig(2, ['data.augment=gpu']), {
+    code: 'ERR_PROTEA_CONFIG',
+    message: /data.augment/,
+  });
 });

@@ -1,4 +1,5 @@
 export * from './arithmetic.js';
+export * from './images.js';
 export * from './layers.js';
 export * from './mixture.js';
 export * from './optimiser.js';

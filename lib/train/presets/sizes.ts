@@ -23,6 +23,7 @@ const vits16: TrainConfig = {
     images: null,
     test: null,
     workers: 2,
+    augment: 'auto',
     cacheBytes: 2 ** 31,
     maxBadFraction: 0.5,
     mean: [0.485, 0.456, 0.406],

@@ -32,6 +32,7 @@ struct Case {
 };
 
 std::vector<Case> agreement_cases();
+std::vector<Case> image_cases();
 // Every third case of what runs on tensor cores once more, with operands in bf16.
 std::vector<Case> rounded_cases(const std::vector<Case>& exact);
 std::string name_of(const Case& c);

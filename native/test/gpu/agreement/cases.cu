@@ -280,6 +280,7 @@ std::vector<Case> agreement_cases() {
   add_mixture(cases);
   add_resampling(cases);
   add_updates(cases);
+  for (const Case& c : image_cases()) cases.push_back(c);
   for (const Case& c : rounded_cases(cases)) cases.push_back(c);
   return cases;
 }
