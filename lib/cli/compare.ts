@@ -121,7 +121,7 @@ The same command again goes on where it was stopped and leaves finished runs alo
 Examples:
   protea compare prototypes --data cifar10_jpeg.tar.gz#train/ --test cifar10_jpeg.tar.gz#test/
   protea compare targets --steps 500 --seeds 1
-  protea compare long-tail --data 'flowers102-test-*.tar' --labels flowers102_train_if100.csv --test 'flowers102-[tv]*.tar'`,
+  protea compare long-tail --data 'flowers102-test-*.tar' --labels flowers102_train_if100.csv --test 'flowers102-val-*.tar'`,
     )
     .action((name: ExperimentName, given: string[], flags: CompareFlags) =>
       run(flags.json ?? false, (out) => comparison(name, flags, given, out)),
