@@ -1,6 +1,6 @@
 // Every op's CUDA kernel against its CPU kernel in f64: values, gradients overwritten and added to.
-// Emulated, each case runs under several schedules and must give the same bits. Prints a JSON line an
-// op and precision: how many cases, and the one that came nearest to its tolerance.
+// Emulated, each case runs under several schedules and must give the same bits. Prints a JSON line
+// an op and precision: how many cases, and the one that came nearest to its tolerance.
 #include "agreement.h"
 
 #include <cmath>
