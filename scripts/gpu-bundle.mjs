@@ -1,7 +1,7 @@
 // `npm run gpu:bundle` writes build/protea-gpu.tar.gz for an offline machine with a GPU: addon, native
 // tests, compiled tests, Node, golden vectors, sources and the PyTorch half. There: tar xzf, then
 // protea-gpu/run. --backend simt or cpu packs that build instead, to try the bundle without a GPU;
-// --folder FOLDER writes the files there, with the Node that runs and no archive.
+// --folder FOLDER writes what is built there, with the Node that runs and no archive.
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
@@ -51,9 +51,10 @@ function copyBuild() {
   mkdirSync(dirname(addon), { recursive: true });
   copyFileSync(join(root, 'build', backend, 'Release', 'protea.node'), addon);
   const programs = [process.execPath, addon];
-  if (tests[backend]) {
+  const native = tests[backend] && join(root, 'build', tests[backend]);
+  if (native && existsSync(native)) {
     const test = at('build', 'cuda', 'protea-native-test');
-    copyFileSync(join(root, 'build', tests[backend]), test);
+    copyFileSync(native, test);
     programs.push(test);
   }
   for (const program of programs.slice(1)) run('strip', '--strip-unneeded', program);
