@@ -1,5 +1,5 @@
 // Golden vectors of what a GPU computes: images and checkpoints need none.
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const left = ['images', 'checkpoint'];
@@ -12,8 +12,10 @@ export function copyGolden(root, to) {
   const index = JSON.parse(readFileSync(join(from, 'index.json'), 'utf8'));
   const cases = index.cases.filter(({ group }) => !left.includes(group));
   mkdirSync(to, { recursive: true });
-  for (const group of new Set(cases.map(({ group }) => group)))
+  for (const group of new Set(cases.map(({ group }) => group))) {
     cpSync(join(from, group), join(to, group), { recursive: true });
+    chmodSync(join(to, group), 0o755); // a folder that is read-only here could not be removed there
+  }
   writeFileSync(join(to, 'index.json'), JSON.stringify({ ...index, cases }));
   return cases.length;
 }
