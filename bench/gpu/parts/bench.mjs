@@ -42,6 +42,7 @@ export async function bench({ until, name = '', trial }) {
   const wanted = (op) => timed.includes(op) && (op.startsWith(filter) || filter.startsWith(op));
   const { errors, failed } = await nativeOps(until, wanted);
   const program = await python(until, trial);
+  if (trial && !program) return { ok: true, cases: [], errors, why: ['a trial needs PyTorch'] };
   const script = join(root, 'bench', 'gpu', 'bench.py');
   const command = program
     ? [program, script, native, filter, ...(trial ? ['--trial'] : [])]
