@@ -38,46 +38,50 @@ function rows({ ops, bench }) {
 
 export function table(parts) {
   const line = (cells) => `| ${cells.join(' | ')} |`;
+  const found = rows(parts);
+  if (!found.length) return '';
   return [
     line(columns.map(([title]) => title)),
     line(columns.map(() => '---')),
-    ...rows(parts).map((row) => line(columns.map(([, cell]) => cell(row)))),
+    ...found.map((row) => line(columns.map(([, cell]) => cell(row)))),
   ].join('\n');
 }
 
-/** A line a part: did it pass, and if not, why. */
-export function summary({ ops, sanitize, train, bench }) {
-  const lines = [];
-  const say = (name, part, text) => lines.push(`${part.ok ? 'ok' : 'FAILED'}  ${name}: ${text}`);
-  if (ops) {
-    const { native, typescript, golden } = ops;
+/** What a part found: a line, and one for each thing that is wrong. */
+const told = {
+  ops({ native, typescript, golden }) {
     const counted = ({ passed, skipped, failed }) =>
       `${passed} passed, ${failed.length} failed, ${skipped} skipped`;
-    say('ops', ops, `${native.programs - native.failed.length} of ${native.programs} native parts`);
-    lines.push(`      tests ${counted(typescript)}; golden vectors ${counted(golden)}`);
-    const failed = [...native.failed.map((f) => `${f.name}: ${f.why.join(' / ')}`)];
-    for (const title of [...failed, ...typescript.failed, ...golden.failed])
-      lines.push(`      ${title}`);
-  }
-  if (sanitize) {
-    const { skipped, done, planned, failed } = sanitize;
-    say(
-      'sanitize',
-      sanitize,
-      skipped ?? `${done} of ${planned} runs, ${failed.length} with findings`,
-    );
-    for (const { name, why } of failed ?? []) lines.push(`      ${name}: ${why.join(' / ')}`);
-  }
-  if (train) {
-    const { steps, firstDifference, endDifference, cpu, cuda } = train;
+    const right = native.programs - native.failed.length;
+    return [
+      `${right} of ${native.programs} native parts; tests ${counted(typescript)}; golden vectors ${counted(golden)}`,
+      ...native.failed.map(because),
+      ...typescript.failed,
+      ...golden.failed,
+    ];
+  },
+  sanitize({ skipped, done, planned, failed = [] }) {
+    const counted = `${done} of ${planned} runs, ${failed.length} with findings`;
+    return [skipped ?? counted, ...failed.map(because)];
+  },
+  train({ steps, firstDifference, endDifference, cpu, cuda }) {
     const unique = (run) => `${run.unique?.unique} of ${run.unique?.total}`;
-    say(
-      'train',
-      train,
+    return [
       `${steps} steps, losses differ by ${number(firstDifference)} at first, ${number(endDifference)} at the end; unique prototypes ${unique(cpu)} on the CPU, ${unique(cuda)} on the GPU`,
-    );
-    for (const why of [...cpu.why, ...cuda.why]) lines.push(`      ${why}`);
-  }
-  if (bench) say('bench', bench, [`${bench.cases.length} cases`, ...bench.why].join('; '));
-  return lines.join('\n');
+      ...cpu.why,
+      ...cuda.why,
+    ];
+  },
+  bench: ({ cases, why }) => [`${cases.length} cases`, ...why],
+};
+
+const because = ({ name, why }) => `${name}: ${why.join(' / ')}`;
+
+export function summary(parts) {
+  return Object.entries(parts)
+    .map(([name, part]) => {
+      const [first, ...more] = told[name](part);
+      return [`${part.ok ? 'ok    ' : 'FAILED'} ${name}: ${first}`, ...more].join('\n       ');
+    })
+    .join('\n');
 }
