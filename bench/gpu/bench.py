@@ -1,150 +1,84 @@
 """Protea's ops on a GPU against PyTorch, eager and compiled, in one run.
 
-bench.py PROGRAM [FILTER]: PROGRAM is protea-native-test of a CUDA build. Each case is timed by
-Protea, by PyTorch, and by Protea again; the better of the two counts. Prints JSON lines, and a table
-on stderr.
+bench.py PROGRAM [FILTER] [--trial]: PROGRAM is protea-native-test of a CUDA build. Each case is timed
+by Protea, by PyTorch, and by Protea again; the better of the two counts. Prints JSON lines as it goes;
+the first one has the card's rates. --trial takes tiny shapes, to try the program without a GPU.
 """
 import json
-import statistics
 import subprocess
 import sys
 
 import torch
-import torch.nn.functional as F
 
-torch.manual_seed(0)
-P, VIEWS, TEACHER_VIEWS, T_STUDENT, T_TEACHER = 256, 10, 2, 0.1, 0.04
-WARM_UP, RUNS = 3, 20
+import clock
+import floors
+from peers import PEERS, device
 
-
-def unit(rows, dtype):
-    return F.normalize(torch.randn(rows, P, device="cuda"), dim=-1).to(dtype)
-
-
-def cross_entropy(shape, dtype):
-    """One log-softmax and one einsum over all pairs: the fastest plain formulation measured."""
-    images, k = shape["images"], shape["prototypes"]
-    z, w = unit(VIEWS * images, dtype).requires_grad_(), unit(k, dtype).requires_grad_()
-    zt, wt = unit(TEACHER_VIEWS * images, dtype), unit(k, dtype)
-    bias = torch.rand(k, device="cuda")
-    keep = 1 - torch.eye(VIEWS, TEACHER_VIEWS, device="cuda")
-
-    def loss(z, w):
-        log_p = F.log_softmax((z @ w.t()).float().view(VIEWS, -1, k) / T_STUDENT, dim=-1)
-        q = F.softmax((zt @ wt.t()).float().view(TEACHER_VIEWS, -1, k) / T_TEACHER + bias, dim=-1)
-        return -(torch.einsum("vbk,ubk->vu", log_p, q) * keep).sum() / (images * keep.sum())
-
-    return differentiated(loss, z, w)
+# In order of importance: a time limit may cut off the end.
+CASES = ["prototype_cross_entropy 65536", "koleo 65536", "adamw 384", "koleo 262144"]
+TRIAL = ["prototype_cross_entropy 256", "koleo 256", "adamw 16"]
+DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
+OUT_OF_MEMORY = getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)
 
 
-def koleo(shape, dtype):
-    w = torch.randn(shape["prototypes"], P, device="cuda", requires_grad=True)
-
-    def loss(w):
-        x = F.normalize(w, dim=-1)
-        with torch.no_grad():
-            other = torch.cat([nearest(x.to(dtype), low) for low in range(0, len(x), 4096)])
-        return -torch.log((x - x[other]).norm(dim=-1) + 1e-8).mean()
-
-    return differentiated(loss, w)
+def say(**line):
+    print(json.dumps(line), flush=True)
 
 
-def nearest(x, low):
-    similarity = x[low : low + 4096] @ x.t()
-    i = torch.arange(len(similarity), device="cuda")
-    similarity[i, i + low] = -2
-    return similarity.argmax(1)
+def protea(program, case):
+    done = subprocess.run([program, "bench", case], text=True, stdout=subprocess.PIPE)
+    lines = done.stdout.splitlines()
+    if done.returncode:
+        raise RuntimeError(" / ".join(lines[-3:]))
+    found = [json.loads(line) for line in lines if line.startswith("{")]
+    return {line["precision"]: line for line in found}
 
 
-def differentiated(loss, *inputs):
-    """{variant: a call that does it once}"""
-
-    def once(function):
-        def call():
-            for x in inputs:
-                x.grad = None
-            function(*inputs).backward()
-
-        return call
-
-    return {"eager": once(loss), "compile": once(torch.compile(loss))}
-
-
-def adamw(shape, dtype):
-    n = shape["width"]
-    rows = [1, n, 3 * n, 4 * n, 4 * n] * 12
-    student = [torch.randn(r, n, device="cuda").mul_(0.1).requires_grad_() for r in rows]
-    teacher = [torch.randn(r, n, device="cuda") for r in rows]
-    for p in student:
-        p.grad = torch.randn_like(p)
-    optimiser = torch.optim.AdamW(student, lr=1e-4, weight_decay=0.05, fused=True)
-
-    def call():
-        torch.nn.utils.clip_grad_norm_(student, 3.0, foreach=True)
-        optimiser.step()
-        torch._foreach_lerp_(teacher, [p.detach() for p in student], 0.004)
-
-    return {"fused": call}
-
-
-def timed(call):
-    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    times = []
-    torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
-    for i in range(WARM_UP + RUNS):
-        begin.record()
-        call()
-        end.record()
-        torch.cuda.synchronize()
-        if i >= WARM_UP:
-            times.append(begin.elapsed_time(end))
-    return statistics.median(times), torch.cuda.max_memory_allocated() - before
-
-
-PEERS = {"prototype_cross_entropy": cross_entropy, "koleo": koleo, "adamw": adamw}
-
-
-def protea(program, filter):
-    lines = subprocess.run([program, "bench", filter], check=True, text=True, stdout=subprocess.PIPE)
-    return [json.loads(line) for line in lines.stdout.splitlines() if line.startswith("{")]
-
-
-def peers(case):
-    for dtype in (torch.float32, torch.bfloat16):
-        if case["op"] == "adamw" and dtype != torch.float32:
-            continue
-        for variant, call in PEERS[case["op"]](case["shape"], dtype).items():
-            name = f"torch {variant} {str(dtype).split('.')[1]}"
-            try:
-                yield name, *timed(call)
-            except torch.OutOfMemoryError:
-                yield name, None, None
+def peer(case, precision):
+    """(variant, ms, bytes, what went wrong) of each variant."""
+    for variant, call in PEERS[case["op"]](case["shape"], DTYPES[precision]).items():
+        try:
+            yield variant, *clock.timed(call), None
+        except OUT_OF_MEMORY:
+            yield variant, None, None, "out of memory"
+        except Exception as error:  # one variant that fails must not take the others with it
+            yield variant, None, None, f"{type(error).__name__}: {str(error)[:200]}"
+        if device == "cuda":
             torch.cuda.empty_cache()
 
 
-def compare(program, op, size):
+def compare(program, op, size, rates):
+    """Protea as soon as it is timed, so that a time limit leaves something; then again."""
     first = protea(program, f"{op} {size}")
-    others = list(peers(first[0]))
-    for ours, again in zip(first, protea(program, f"{op} {size}")):
-        ms = min(ours["ms_median"], again["ms_median"])
-        print(json.dumps({**ours, "impl": "protea", "ms_median": ms}), flush=True)
-        for name, theirs, used in others:
-            ratio = theirs and theirs / ms
-            line = {"op": op, "shape": ours["shape"], "impl": name, "ms_median": theirs, "bytes": used}
-            print(json.dumps({**line, "against": ours["precision"], "ratio": ratio}), flush=True)
-            shown = f"{theirs:.3f} ms, {ratio:.2f} times as long" if theirs else "out of memory"
-            print(f"{op} {size} protea {ours['precision']} {ms:.3f} ms; {name} {shown}", file=sys.stderr)
+    shape = next(iter(first.values()))["shape"]
+    for precision, line in first.items():
+        floor = floors.floor_ms(op, shape, precision, rates)
+        say(**{**line, "impl": "protea", "size": size, "floor_ms": floor})
+    # AdamW has nothing to round; KoLeo may look for neighbours in bf16.
+    for precision in DTYPES if op != "adamw" else ["f32"]:
+        for variant, ms, used, error in peer({"op": op, "shape": shape}, precision):
+            name = f"torch-{variant}"
+            line = {"op": op, "shape": shape, "size": size, "impl": name, "precision": precision}
+            say(**line, ms_median=ms, bytes=used, error=error)
+    for line in protea(program, f"{op} {size}").values():
+        say(**line, impl="protea", size=size)
 
 
 def main():
-    program, filter = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else ""
-    print(f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}", file=sys.stderr)
-    sizes = {"prototype_cross_entropy": ["65536"], "koleo": ["65536", "262144"], "adamw": ["384"]}
-    for op, of_op in sizes.items():
-        for size in of_op:
-            if f"{op} {size}".startswith(filter):
-                compare(program, op, size)
+    arguments = [a for a in sys.argv[1:] if a != "--trial"]
+    program, filter = arguments[0], arguments[1].lower() if len(arguments) > 1 else ""
+    torch.manual_seed(0)
+    torch.set_float32_matmul_precision("highest")
+    rates = floors.measured_rates(device)
+    name = torch.cuda.get_device_name() if device == "cuda" else "cpu"
+    say(torch=torch.__version__, device=name, rates=rates)
+    for case in TRIAL if "--trial" in sys.argv else CASES:
+        if case.startswith(filter):
+            try:
+                compare(program, *case.split(), rates)
+            except RuntimeError as error:
+                op, size = case.split()
+                say(op=op, size=size, impl="protea", precision="f32", error=str(error))
 
 
 main()

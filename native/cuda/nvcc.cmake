@@ -7,14 +7,19 @@ if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # nvcc is newer than this cmake
   set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
 endif()
 if(PROTEA_CCACHE)
-  set(CMAKE_CUDA_COMPILER_LAUNCHER ${PROTEA_CCACHE})
+  set(CMAKE_CUDA_COMPILER_LAUNCHER ${PROTEA_LAUNCHER})
+endif()
+
+# The driver unpacks a kernel when it is first used: small files cost nothing later.
+if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 13.0)
+  set(PROTEA_COMPRESS --compress-mode=size)
 endif()
 
 function(add_kernels name)
   file(GLOB sources CONFIGURE_DEPENDS ${ARGN})
   add_library(${name} OBJECT EXCLUDE_FROM_ALL ${sources})
   target_compile_options(${name} PRIVATE --expt-relaxed-constexpr -Werror all-warnings
-                         -Xcompiler=-Wall,-Wextra)
+                         -Xcompiler=-Wall,-Wextra ${PROTEA_COMPRESS})
 endfunction()
 
 # Its levels are whole numbers made of correctly rounded operations: no product is fused with a sum.

@@ -1,10 +1,13 @@
-// protea-native-test [PART [FILTER]]: gemm, diagnosis, machine, products, agreement; removals
-// (every barrier left out in turn), planted (one mistake, by its name), bench (times on a GPU).
-// Without a part the first five. FILTER keeps the ops that begin with it.
+// protea-native-test [PART [FILTER]]: gemm, diagnosis, machine, products, agreement; card (what
+// there is of a GPU), list (ops of agreement), bench (times on a GPU). For emulated kernels also
+// removals (every barrier left out in turn) and planted (one mistake, by its name). Without a part
+// the first five. FILTER keeps the ops, with their shapes, that begin with it. Ends with 3 where a
+// part needs a GPU and there is none.
 #include <cstdio>
 #include <exception>
 #include <string>
 
+#include "../core/accelerator.h"
 #include "check.h"
 
 namespace protea {
@@ -27,15 +30,40 @@ void test_products();
 void test_agreement(const std::string& filter);
 void test_removals(const std::string& filter);
 void test_planted(const std::string& name);
+void list_agreement();
 void run_bench(const std::string& filter);
 #endif
 
 namespace {
 
+struct NoGpu {};
+
+#ifdef PROTEA_CUDA
+void print_card(const AcceleratorReport& card) {
+  std::printf(
+      "{\"ready\":%s,\"emulated\":%s,\"reason\":\"%s\",\"name\":\"%s\",\"capability\":\"%s\","
+      "\"driver\":\"%s\",\"runtime\":\"%s\",\"products\":\"%s\",\"memory\":%zu,\"processors\":%d}"
+      "\n",
+      card.ready ? "true" : "false", card.emulated ? "true" : "false", card.reason.c_str(),
+      card.name.c_str(), card.capability.c_str(), card.driver.c_str(), card.runtime.c_str(),
+      card.products.c_str(), card.memory, card.processors);
+}
+
+void need_gpu() {
+  AcceleratorReport card = inspect_accelerator();
+  if (card.ready) return;
+  std::fprintf(stderr, "no GPU: %s. %s\n", card.reason.c_str(), card.remedy.c_str());
+  throw NoGpu();
+}
+#endif
+
 void run(const std::string& part, const std::string& filter) {
   if (part.empty() || part == "gemm") test_gemm();
   if (part.empty() || part == "diagnosis") test_diagnosis();
 #ifdef PROTEA_CUDA
+  if (part == "card") return print_card(inspect_accelerator());
+  if (part == "list") return list_agreement();
+  if (part != "gemm" && part != "diagnosis") need_gpu();
   if (part.empty() || part == "machine") test_machine();
   if (part.empty() || part == "products") test_products();
   if (part.empty() || part == "agreement") test_agreement(filter);
@@ -53,6 +81,8 @@ int main(int count, char** arguments) {
   auto argument = [&](int i) { return i < count ? std::string(arguments[i]) : std::string(); };
   try {
     protea::run(argument(1), argument(2));
+  } catch (const protea::NoGpu&) {
+    return 3;
   } catch (const std::exception& error) {
     protea::test::expect(false, error.what());
   }

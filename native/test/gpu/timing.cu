@@ -14,7 +14,8 @@ namespace {
 
 using gpu::check_cuda;
 
-constexpr int warm_up = 3, runs = 20;
+constexpr int warm_up = 3, most_runs = 20, fewest_runs = 5;
+constexpr float long_enough = 1500;  // ms of timed runs of one case
 
 // What is done again and again, and the tensors it is done with.
 struct Work {
@@ -51,7 +52,9 @@ class Bench {
     runtime_.arena(Device::Cuda).reset_peak();
     size_t before = runtime_.arena(Device::Cuda).use().live;
     std::vector<float> times;
-    for (int i = 0; i < warm_up + runs; i++) {
+    float spent = 0;
+    for (int i = 0; i < warm_up + most_runs; i++) {
+      if (spent > long_enough && i >= warm_up + fewest_runs) break;
       record(begin_);
       work.once();
       record(end_);
@@ -59,6 +62,7 @@ class Bench {
       check_cuda(cudaEventSynchronize(end_), "cudaEventSynchronize");
       float ms = 0;
       check_cuda(cudaEventElapsedTime(&ms, begin_, end_), "cudaEventElapsedTime");
+      spent += ms;
       if (i >= warm_up) times.push_back(ms);
     }
     std::sort(times.begin(), times.end());
@@ -67,7 +71,7 @@ class Bench {
         "{\"op\":\"%s\",\"shape\":{%s},\"precision\":\"%s\",\"ms_median\":%.5f,\"ms_min\":%.5f,"
         "\"bytes\":%zu}\n",
         work.op.c_str(), work.shape.c_str(), precision == Precision::F32 ? "f32" : "bf16",
-        times[runs / 2], times[0], bytes);
+        times[times.size() / 2], times[0], bytes);
   }
 
  private:

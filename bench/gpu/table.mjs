@@ -1,0 +1,87 @@
+// One table of a result: every op with its error, and its times where it was timed.
+const columns = [
+  ['op', (row) => row.op],
+  ['shape', (row) => shape(row.shape)],
+  ['precision', (row) => row.precision],
+  ['error', (row) => number(row.error?.error)],
+  ['allowed', (row) => number(row.error?.tolerance)],
+  ['ms', (row) => number(row.protea?.ms)],
+  ['floor ms', (row) => number(row.floor)],
+  ['of floor', (row) => ratio(row.protea?.ms, row.floor)],
+  ['eager ms', (row) => time(row['torch-eager'])],
+  ['eager / ours', (row) => ratio(row['torch-eager']?.ms, row.protea?.ms)],
+  ['compile ms', (row) => time(row['torch-compile'])],
+  ['compile / ours', (row) => ratio(row['torch-compile']?.ms, row.protea?.ms)],
+];
+
+const known = (value) => typeof value === 'number' && Number.isFinite(value);
+const number = (value) => (known(value) ? String(Number(value.toPrecision(3))) : '-');
+const ratio = (a, b) => (known(a) && known(b) && b > 0 ? `${number(a / b)}x` : '-');
+const time = (entry) => entry?.error ?? number(entry?.ms);
+const shape = (of) =>
+  of
+    ? Object.entries(of)
+        .map(([name, value]) => `${name} ${value}`)
+        .join(', ')
+    : '-';
+
+function rows({ ops, bench }) {
+  const errors = [...(ops?.native?.errors ?? []), ...(bench?.errors ?? [])];
+  const same = (a) => (b) => a.op === b.op && a.precision === b.precision;
+  const timed = (bench?.cases ?? []).map((row) => ({ ...row, error: errors.find(same(row)) }));
+  const others = errors.filter((error, i) => {
+    const first = errors.findIndex(same(error)) === i;
+    return first && !timed.some((row) => same(row)(error) && row.protea);
+  });
+  return [...timed, ...others.map((error) => ({ ...error, error }))];
+}
+
+export function table(parts) {
+  const line = (cells) => `| ${cells.join(' | ')} |`;
+  const found = rows(parts);
+  if (!found.length) return '';
+  return [
+    line(columns.map(([title]) => title)),
+    line(columns.map(() => '---')),
+    ...found.map((row) => line(columns.map(([, cell]) => cell(row)))),
+  ].join('\n');
+}
+
+/** What a part found: a line, and one for each thing that is wrong. */
+const told = {
+  ops({ native, typescript, golden }) {
+    const counted = ({ passed, skipped, failed }) =>
+      `${passed} passed, ${failed.length} failed, ${skipped} skipped`;
+    const right = native.programs - native.failed.length;
+    return [
+      `${right} of ${native.programs} native parts; tests ${counted(typescript)}; golden vectors ${counted(golden)}`,
+      ...native.failed.map(because),
+      ...typescript.failed,
+      ...golden.failed,
+    ];
+  },
+  sanitize({ skipped, done, planned, failed = [] }) {
+    const counted = `${done} of ${planned} runs, ${failed.length} with findings`;
+    return [skipped ?? counted, ...failed.map(because)];
+  },
+  train({ steps, firstDifference, endDifference, cpu, cuda }) {
+    const unique = (run) => `${run.unique?.unique} of ${run.unique?.total}`;
+    return [
+      `${steps} steps, losses differ by ${number(firstDifference)} at first, ${number(endDifference)} at the end; unique prototypes ${unique(cpu)} on the CPU, ${unique(cuda)} on the GPU`,
+      ...cpu.why,
+      ...cuda.why,
+    ];
+  },
+  bench: ({ cases, why }) => [`${cases.length} cases`, ...why],
+};
+
+const because = ({ name, why }) => `${name}: ${why.join(' / ')}`;
+
+export function summary(parts) {
+  return Object.entries(parts)
+    .map(([name, part]) => {
+      const [first, ...more] = told[name](part);
+      return [`${part.ok ? 'ok    ' : 'FAILED'} ${name}: ${first}`, ...more].join('\n       ');
+    })
+    .join('\n');
+}
