@@ -1,9 +1,18 @@
 /** A smooth function and its gradient. */
 export type Objective = (at: Float64Array) => Promise<{ value: number; gradient: Float64Array }>;
 
-const dot = (a: Float64Array, b: Float64Array) => a.reduce((s, v, i) => s + v * b[i]!, 0);
-const along = (a: Float64Array, scale: number, b: Float64Array) =>
-  a.map((v, i) => v + scale * b[i]!);
+// Plain loops: a callback for each number makes a fit forty times as long.
+function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
+}
+
+function along(a: Float64Array, scale: number, b: Float64Array): Float64Array {
+  const sum = new Float64Array(a.length);
+  for (let i = 0; i < a.length; i++) sum[i] = a[i]! + scale * b[i]!;
+  return sum;
+}
 
 interface Pair {
   s: Float64Array;
@@ -13,7 +22,7 @@ interface Pair {
 
 /** -H g by the two-loop recursion (Nocedal and Wright 2006, algorithm 7.4). */
 function direction(gradient: Float64Array, pairs: readonly Pair[]): Float64Array {
-  let q = gradient.slice();
+  let q: Float64Array = gradient.slice();
   const alphas: number[] = [];
   for (const { s, y, rho } of pairs.toReversed()) {
     alphas.unshift(rho * dot(s, q));
@@ -33,7 +42,7 @@ export async function minimise(
   start: Float64Array,
   { iterations = 1000, tolerance = 1e-9, memory = 20 } = {},
 ): Promise<Float64Array> {
-  let x = start;
+  let x: Float64Array = start;
   let { value, gradient } = await objective(x);
   let pairs: Pair[] = [];
   for (let i = 0; i < iterations; i++) {

@@ -84,7 +84,10 @@ export async function logisticRegression(
         });
         const [value, slopes, shift] = [await loss.item(), await dw.read(), await db.read()];
         for (const part of [loss, dw, db]) part.dispose();
-        return { value, gradient: Float64Array.from([...slopes, ...shift] as number[]) };
+        const gradient = new Float64Array(size + classes);
+        gradient.set(slopes);
+        gradient.set(shift, size);
+        return { value, gradient };
       },
       new Float64Array(size + classes),
       fit,
