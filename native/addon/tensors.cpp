@@ -1,5 +1,5 @@
 // Tensors across the boundary: make, call, differentiate, read, free.
-#include <cstring>
+#include <algorithm>
 
 #include "context.h"
 
@@ -90,7 +90,7 @@ Napi::Value read(Context& context, Info info) {
     finish([buffer, error](Napi::Env env, Napi::Promise::Deferred& deferred) {
       if (error) return deferred.Reject(to_js(env, error).Value());
       auto result = Napi::ArrayBuffer::New(env, buffer->size());
-      std::memcpy(result.Data(), buffer->data(), buffer->size());
+      std::copy(buffer->begin(), buffer->end(), static_cast<char*>(result.Data()));
       deferred.Resolve(result);
     });
   });

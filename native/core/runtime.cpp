@@ -1,5 +1,6 @@
 #include "runtime.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 
@@ -112,7 +113,10 @@ void Runtime::write(const Tensor& tensor, const void* from) {
   }
   auto* begin = static_cast<const char*>(from);
   auto copy = std::make_shared<std::vector<char>>(begin, begin + bytes);
-  queue_.push([copy, to = tensor.storage->data] { std::memcpy(to, copy->data(), copy->size()); });
+  // Not memcpy: an empty vector's data may be null, which memcpy must not get even for no bytes.
+  queue_.push([copy, to = tensor.storage->data] {
+    std::copy(copy->begin(), copy->end(), static_cast<char*>(to));
+  });
 }
 
 void Runtime::read(const Tensor& tensor, void* to) {
@@ -120,8 +124,8 @@ void Runtime::read(const Tensor& tensor, void* to) {
                on = accelerator_for(tensor.device)] {
     if (on)
       on->download(to, from, bytes);
-    else if (bytes)  // `to` may be null for none
-      std::memcpy(to, from, bytes);
+    else
+      std::copy_n(static_cast<const char*>(from), bytes, static_cast<char*>(to));
   });
 }
 

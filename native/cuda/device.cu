@@ -105,7 +105,7 @@ Blocks Gpu::blocks() const { return {take_device_block, give_device_block}; }
 
 std::shared_ptr<void> Gpu::stage(const void* data, size_t bytes) {
   std::shared_ptr<Staging::Buffer> buffer = staging_.take(bytes);
-  std::memcpy(buffer->data, data, bytes);
+  std::copy_n(static_cast<const char*>(data), bytes, static_cast<char*>(buffer->data));
   return buffer;
 }
 
