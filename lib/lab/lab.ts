@@ -61,7 +61,8 @@ function shareCores(workers: readonly ChildProcess[]): void {
     worker.on('exit', () => {
       left.delete(worker);
       const threads = Math.max(1, Math.floor(availableParallelism() / left.size));
-      for (const other of left) if (other.connected) other.send({ threads });
+      // One that ends at the same moment no longer listens, which is no failure of its run.
+      for (const other of left) if (other.connected) other.send({ threads }, () => undefined);
     });
   }
 }

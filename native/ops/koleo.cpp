@@ -5,7 +5,7 @@
 //   Below m the logarithm goes on as a parabola of the same value and slope,
 //   log(m + eps) + (d^2 - m^2) / (2 m (m + eps)): near copies are pushed apart with a force of at
 //   most 1 / (m + eps) instead of one that grows without bound.
-//   saves ||x|| (B), d (B), and on a GPU u (B, D); the CPU divides again where it needs u. The
+//   saves ||x|| (B), d (B), and on a GPU u (B, D); the CPU makes u again where it needs it. The
 //   gradient reaches both ends of each pair and passes through the normalisation; at d_i = 0 that
 //   of the norm is taken as 0.
 //   The search goes over tiles of the upper triangle of u uᵀ, of which only a block of rows is
