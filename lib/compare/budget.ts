@@ -3,26 +3,26 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TrainConfig, Trainer, writeAtomic } from '../train/index.js';
 
-/** Steps by which the speed of a method is measured, the first of them not counted. */
-const measuredSteps = 12;
+/** What the speed of a method is measured by, after its first step: as many steps, and as long, at least. */
+const measured = { steps: 12, seconds: 4 };
 
 /** How many steps fill `seconds`; measured in a run that is thrown away. */
 async function stepsFor(config: TrainConfig, out: string, seconds: number): Promise<number> {
-  const few = { ...config, optim: { ...config.optim, steps: measuredSteps + 1 } };
-  const trainer = await Trainer.open({ ...few, run: { ...few.run, logEvery: 1 } }, out, {
+  const long = { ...config, optim: { ...config.optim, steps: 100_000 } };
+  const trainer = await Trainer.open({ ...long, run: { ...long.run, logEvery: 1 } }, out, {
     overwrite: true,
   });
   const times: number[] = [];
+  const passed = () => (times.at(-1)! - times[0]!) / 1000;
   try {
     for await (const { event } of trainer.run()) {
       if (event === 'step') times.push(performance.now());
-      if (times.length > measuredSteps) break;
+      if (times.length > measured.steps && passed() >= measured.seconds) break;
     }
   } finally {
     await trainer.close();
   }
-  const each = (times.at(-1)! - times[0]!) / 1000 / (times.length - 1);
-  return Math.max(1, Math.round(seconds / each));
+  return Math.max(1, Math.round((seconds * (times.length - 1)) / passed()));
 }
 
 /** The config with as many steps as fill `seconds`: measured once in `speed` and kept in the run's `folder`. */
