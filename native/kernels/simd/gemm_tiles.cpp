@@ -84,38 +84,48 @@ struct Plain {
   T at(int i, int64_t k) const { return triples[i / 3][i % 3 * stride + k]; }
 };
 
+// c (Rows, width), `Vectors` wide, += or = the strip times as many columns of the panel.
+template <class T, int Rows, int Vectors, class Strip>
+inline __attribute__((always_inline)) void multiply_tile(int64_t depth, int64_t width,
+                                                         const Strip& strip, const T* panel, T* c,
+                                                         int64_t stride, bool accumulate) {
+  Vec<T> sum[Rows][Vectors] = {};
+  for (int64_t k = 0; k < depth; k++) {
+    Vec<T> right[Vectors];
+    for (int v = 0; v < Vectors; v++) right[v] = load(panel + k * columns<T> + v * lanes<T>);
+#pragma GCC unroll 14
+    for (int i = 0; i < Rows; i++) {
+      T a = strip.at(i, k);
+      for (int v = 0; v < Vectors; v++) sum[i][v] += a * right[v];
+    }
+  }
+  if (width == Vectors * lanes<T>) {
+#pragma GCC unroll 14
+    for (int i = 0; i < Rows; i++)
+      for (int v = 0; v < Vectors; v++) {
+        T* to = c + i * stride + v * lanes<T>;
+        store(to, accumulate ? load(to) + sum[i][v] : sum[i][v]);
+      }
+    return;
+  }
+  T edge[Vectors * lanes<T>];
+#pragma GCC unroll 14
+  for (int i = 0; i < Rows; i++) {
+    for (int v = 0; v < Vectors; v++) store(edge + v * lanes<T>, sum[i][v]);
+    T* row = c + i * stride;
+    for (int64_t j = 0; j < width; j++) row[j] = accumulate ? row[j] + edge[j] : edge[j];
+  }
+}
+
+// A panel's last columns are often half of it: then the other half, zeros, is left out.
 template <class T, int Rows, class Strip>
 inline __attribute__((always_inline)) void multiply_strip(int64_t depth, int64_t width,
                                                           const Strip& strip, const T* panel, T* c,
                                                           int64_t stride, bool accumulate) {
-  Vec<T> sum[Rows][2] = {};
-  for (int64_t k = 0; k < depth; k++) {
-    Vec<T> left = load(panel + k * columns<T>), right = load(panel + k * columns<T> + lanes<T>);
-#pragma GCC unroll 14
-    for (int i = 0; i < Rows; i++) {
-      T a = strip.at(i, k);
-      sum[i][0] += a * left;
-      sum[i][1] += a * right;
-    }
-  }
-  if (width == columns<T>) {
-#pragma GCC unroll 14
-    for (int i = 0; i < Rows; i++) {
-      T* row = c + i * stride;
-      if (accumulate) sum[i][0] += load(row), sum[i][1] += load(row + lanes<T>);
-      store(row, sum[i][0]);
-      store(row + lanes<T>, sum[i][1]);
-    }
-    return;
-  }
-  T edge[columns<T>];
-#pragma GCC unroll 14
-  for (int i = 0; i < Rows; i++) {
-    store(edge, sum[i][0]);
-    store(edge + lanes<T>, sum[i][1]);
-    T* row = c + i * stride;
-    for (int64_t j = 0; j < width; j++) row[j] = accumulate ? row[j] + edge[j] : edge[j];
-  }
+  if (width <= lanes<T>)
+    multiply_tile<T, Rows, 1>(depth, width, strip, panel, c, stride, accumulate);
+  else
+    multiply_tile<T, Rows, 2>(depth, width, strip, panel, c, stride, accumulate);
 }
 
 template <class T, int Rows = max_rows>
