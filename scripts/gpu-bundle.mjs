@@ -62,7 +62,8 @@ function copyBuild() {
 }
 
 function copyScripts() {
-  cpSync(join(root, 'bench', 'gpu'), at('bench', 'gpu'), { recursive: true });
+  for (const part of ['gpu', 'peer'])
+    cpSync(join(root, 'bench', part), at('bench', part), { recursive: true });
   const keep = (from) => !/\.(map|d\.ts)$|bundle\.test\.js$/.test(from);
   for (const part of ['lib', 'test/ops', 'test/gpu', 'test/golden', 'test/support'])
     cpSync(join(root, 'dist', part), at('dist', part), { recursive: true, filter: keep });

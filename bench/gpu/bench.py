@@ -5,6 +5,8 @@ by Protea, by PyTorch, and by Protea again; the better of the two counts. Prints
 the first one has the card's rates. --trial takes tiny shapes, to try the program without a GPU.
 """
 import json
+import os
+import pathlib
 import subprocess
 import sys
 
@@ -15,8 +17,23 @@ import floors
 from peers import PEERS, device
 
 # In order of importance: a time limit may cut off the end.
-CASES = ["prototype_cross_entropy 65536", "koleo 65536", "adamw 384", "koleo 262144"]
-TRIAL = ["prototype_cross_entropy 256", "koleo 256", "adamw 16"]
+CASES = [
+    "prototype_cross_entropy 65536",
+    "koleo 65536",
+    "adamw 384",
+    "prototype_sinkhorn 65536",
+    "step 224",
+    "augment 224",
+    "koleo 262144",
+]
+TRIAL = [
+    "prototype_cross_entropy 256",
+    "koleo 256",
+    "adamw 16",
+    "prototype_sinkhorn 256",
+    "step 16",
+    "augment 16",
+]
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
 OUT_OF_MEMORY = getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)
 
@@ -25,8 +42,22 @@ def say(**line):
     print(json.dumps(line), flush=True)
 
 
+# AdamW has nothing to round; a step in f32 is not what anyone would train with.
+PRECISIONS = {"adamw": ["f32"], "step": ["bf16"]}
+
+
+def command(program, case):
+    """Ops are timed by the native program, the whole step by Node, which must be named."""
+    if not case.startswith("step"):
+        return [program, "bench", case], None
+    script = pathlib.Path(__file__).with_name("step.mjs")
+    libraries = {"LD_LIBRARY_PATH": os.environ.get("PROTEA_LIBRARIES", "")}
+    return [os.environ["PROTEA_NODE"], str(script), case.split()[1]], {**os.environ, **libraries}
+
+
 def protea(program, case):
-    done = subprocess.run([program, "bench", case], text=True, stdout=subprocess.PIPE)
+    words, environment = command(program, case)
+    done = subprocess.run(words, text=True, stdout=subprocess.PIPE, env=environment)
     lines = done.stdout.splitlines()
     if done.returncode:
         raise RuntimeError(" / ".join(lines[-3:]))
@@ -36,7 +67,8 @@ def protea(program, case):
 
 def peer(case, precision):
     """(variant, ms, bytes, what went wrong) of each variant."""
-    for variant, call in PEERS[case["op"]](case["shape"], DTYPES[precision]).items():
+    make = PEERS.get(case["op"])
+    for variant, call in make(case["shape"], DTYPES[precision]).items() if make else ():
         try:
             yield variant, *clock.timed(call), None
         except OUT_OF_MEMORY:
@@ -54,8 +86,7 @@ def compare(program, op, size, rates):
     for precision, line in first.items():
         floor = floors.floor_ms(op, shape, precision, rates)
         say(**{**line, "impl": "protea", "size": size, "floor_ms": floor})
-    # AdamW has nothing to round; KoLeo may look for neighbours in bf16.
-    for precision in DTYPES if op != "adamw" else ["f32"]:
+    for precision in PRECISIONS.get(op, DTYPES):  # KoLeo may look for neighbours in bf16
         for variant, ms, used, error in peer({"op": op, "shape": shape}, precision):
             name = f"torch-{variant}"
             line = {"op": op, "shape": shape, "size": size, "impl": name, "precision": precision}

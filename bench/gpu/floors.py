@@ -46,7 +46,42 @@ def adamw(s, size):
     return 0.0, 9.0 * 4 * 12 * (12 * n + 1) * n
 
 
-COSTS = {"prototype_cross_entropy": cross_entropy, "koleo": koleo, "adamw": adamw}
+def sinkhorn(s, size):
+    """The scores once: with room for them in the cache, iterations cost little beside them."""
+    rows, k = s["rows"], s["prototypes"]
+    return 2.0 * rows * k * P, 1.0 * size * (rows + k) * P + 4.0 * k
+
+
+def augment(s, size):
+    """What is written, and as many bytes again of pictures at least."""
+    pixels = s["images"] * 3 * (2 * s["global"] ** 2 + 8 * s["local"] ** 2)
+    return 0.0, 4.0 * pixels
+
+
+def crop(s, pixels):
+    """Products of one crop on its way through the blocks."""
+    n, d = (pixels // s["patch"]) ** 2 + 1, s["dim"]
+    return s["depth"] * (24.0 * n * d * d + 4.0 * n * n * d) + 6.0 * n * s["patch"] ** 2 * d
+
+
+def step(s, size):
+    """Forward, and twice as much backward for the student; AdamW's bytes are left out."""
+    large, small = crop(s, s["globalSize"]), crop(s, s["localSize"])
+    head = 2.0 * (s["dim"] * s["hidden"] + s["hidden"] ** 2 + s["hidden"] * s["bottleneck"])
+    views = 2 + s["locals"]
+    image = 2 * large * (3 + 1) + s["locals"] * small * 3 + head * (3 * views + 2)
+    rows = s["images"] * (views + 2)
+    return s["images"] * image + 8.0 * rows * s["prototypes"] * s["bottleneck"], 0.0
+
+
+COSTS = {
+    "prototype_cross_entropy": cross_entropy,
+    "koleo": koleo,
+    "adamw": adamw,
+    "prototype_sinkhorn": sinkhorn,
+    "augment": augment,
+    "step": step,
+}
 
 
 def floor_ms(op, shape, precision, rates):

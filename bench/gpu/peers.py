@@ -1,6 +1,12 @@
 """The timed ops as one would write them in PyTorch: {variant: a call that does it once}."""
+import pathlib
+import sys
+
 import torch
 import torch.nn.functional as F
+
+sys.path.append(str(pathlib.Path(__file__).parent.parent / "peer"))
+from network import training_step  # noqa: E402
 
 P, VIEWS, TEACHER_VIEWS, T_STUDENT, T_TEACHER = 256, 10, 2, 0.1, 0.04
 BLOCK = 4096  # rows of similarities at a time
@@ -104,4 +110,34 @@ def adamw(shape, dtype):
     return {name: call for name, call in variants.items() if call}
 
 
-PEERS = {"prototype_cross_entropy": cross_entropy, "koleo": koleo, "adamw": adamw}
+def sinkhorn(shape, dtype):
+    """Three iterations over the scores of a batch, as SwAV's and DINOv2's code: rows, columns, rows."""
+    z, w = unit(shape["rows"], dtype), unit(shape["prototypes"], dtype)
+
+    @torch.no_grad()
+    def assign():
+        q = torch.exp((z @ w.t()).float() / 0.05).t()
+        q /= q.sum()
+        for _ in range(3):
+            q /= q.sum(1, keepdim=True) * len(q)
+            q /= q.sum(0, keepdim=True) * q.shape[1]
+        return q * q.shape[1]
+
+    variants = {"eager": assign, "compile": compiled(assign)}
+    return {name: call for name, call in variants.items() if call}
+
+
+def step(shape, dtype):
+    """The whole step of DINO; compiled are the networks, as one would."""
+    yield "eager", training_step(shape, device, dtype)
+    if hasattr(torch, "compile"):
+        yield "compile", training_step(shape, device, dtype, torch.compile)
+
+
+PEERS = {
+    "prototype_cross_entropy": cross_entropy,
+    "koleo": koleo,
+    "adamw": adamw,
+    "prototype_sinkhorn": sinkhorn,
+    "step": lambda shape, dtype: dict(step(shape, dtype)),
+}

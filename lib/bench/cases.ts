@@ -112,8 +112,7 @@ const stepShape = {
 };
 
 /** A whole step of DINO: teacher, student, loss, backward, AdamW with clipping, EMA, centre. */
-function stepCase(koleoWeight: number): Case {
-  const s = stepShape;
+export function stepCase(s: typeof stepShape, koleoWeight: number): Case {
   return {
     op: koleoWeight ? 'step with koleo-proto' : 'step',
     shape: s,
@@ -168,6 +167,6 @@ export const cases: readonly Case[] = [
   crossEntropy(65536, 8, 256),
   koleoCase(4096, 256),
   koleoCase(16384, 256),
-  stepCase(0),
-  stepCase(0.1),
+  stepCase(stepShape, 0),
+  stepCase(stepShape, 0.1),
 ];

@@ -1,7 +1,6 @@
 #include "device.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 #include "blas.h"
@@ -12,6 +11,7 @@ namespace {
 using gpu::check_cuda;
 
 constexpr size_t piece = size_t{8} << 20;  // of a download
+constexpr size_t large = size_t{1} << 20;  // copies that are made beside the work
 #ifdef __CUDACC__
 constexpr bool emulated = false;
 #else
@@ -27,54 +27,11 @@ void* take_device_block(size_t bytes) {
 
 void give_device_block(void* block) { cudaFree(block); }
 
-// Sizes that vary from step to step settle after a few: at most an eighth is wasted.
-size_t in_eighths(size_t bytes, size_t least) {
-  size_t unit = std::max(least, std::bit_floor(bytes) / 8);
-  return (bytes + unit - 1) / unit * unit;
-}
-
 __global__ void add_kernel(float* sum, const float* term, int64_t n) {
   for (int64_t i = gpu::first_index(); i < n; i += gpu::index_stride()) sum[i] += term[i];
 }
 
 }  // namespace
-
-Staging::~Staging() {
-  for (auto& buffer : buffers_) {
-    cudaEventDestroy(buffer->served);
-    cudaFreeHost(buffer->data);
-  }
-}
-
-// The smallest buffer that is large enough and whose last copy is done.
-Staging::Buffer* Staging::find(size_t bytes) {
-  Buffer* best = nullptr;
-  for (auto& buffer : buffers_) {
-    if (buffer->used || buffer->bytes < bytes || (best && best->bytes <= buffer->bytes)) continue;
-    if (cudaEventQuery(buffer->served) == cudaSuccess) best = buffer.get();
-  }
-  return best;
-}
-
-std::shared_ptr<Staging::Buffer> Staging::take(size_t bytes) {
-  std::lock_guard lock(mutex_);
-  Buffer* found = find(bytes);
-  if (!found) {
-    auto made = std::make_unique<Buffer>();
-    made->bytes = in_eighths(std::max<size_t>(bytes, 1), 4096);
-    check(cudaMallocHost(&made->data, made->bytes) == cudaSuccess, Code::OutOfMemory,
-          "out of memory: ", made->bytes, " bytes of pinned memory asked, ", total_, " in use");
-    check_cuda(cudaEventCreateWithFlags(&made->served, cudaEventDisableTiming), "an event");
-    total_ += made->bytes;
-    found = made.get();
-    buffers_.push_back(std::move(made));
-  }
-  found->used = true;
-  return {found, [this](Buffer* buffer) {
-            std::lock_guard lock(mutex_);
-            buffer->used = false;
-          }};
-}
 
 Gpu::Gpu() {
   cudaDeviceProp properties;
@@ -82,6 +39,7 @@ Gpu::Gpu() {
   processors_ = properties.multiProcessorCount;
   shared_limit_ = properties.sharedMemPerBlockOptin;
   check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
+  landing_ = std::make_unique<Landing>(stream_);
   void* fault = nullptr;
   check_cuda(cudaMalloc(&fault, sizeof(Fault)), "allocating");
   fault_ = static_cast<Fault*>(fault);
@@ -91,6 +49,7 @@ Gpu::Gpu() {
 Gpu::~Gpu() {
   cudaStreamSynchronize(stream_);
   blas_.reset();
+  landing_.reset();
   for (Working& working : working_) cudaFree(working.data);
   cudaFree(fault_);
   cudaStreamDestroy(stream_);
@@ -110,10 +69,11 @@ std::shared_ptr<void> Gpu::stage(const void* data, size_t bytes) {
 }
 
 void Gpu::upload(void* to, const std::shared_ptr<void>& staged, size_t bytes) {
-  auto* buffer = static_cast<Staging::Buffer*>(staged.get());
-  check_cuda(cudaMemcpyAsync(to, buffer->data, bytes, cudaMemcpyHostToDevice, stream_),
+  const Staging::Buffer& buffer = *static_cast<Staging::Buffer*>(staged.get());
+  if (bytes >= large) return landing_->bring(to, buffer, bytes);
+  check_cuda(cudaMemcpyAsync(to, buffer.data, bytes, cudaMemcpyHostToDevice, stream_),
              "a copy to the device");
-  check_cuda(cudaEventRecord(buffer->served, stream_), "an event");
+  check_cuda(cudaEventRecord(buffer.served, stream_), "an event");
 }
 
 void Gpu::send(void* to, const void* from, size_t bytes) { upload(to, stage(from, bytes), bytes); }
@@ -156,7 +116,7 @@ void Gpu::add(const Array& sum, const Array& term) {
 void Gpu::finish() { check_cuda(cudaStreamSynchronize(stream_), "work on the device"); }
 
 size_t Gpu::working_bytes() const {
-  size_t sum = staging_.total();
+  size_t sum = staging_.total() + landing_->total();
   for (const Working& working : working_) sum += working.bytes;
   return sum;
 }

@@ -1,11 +1,11 @@
 #pragma once
 #include <array>
-#include <mutex>
-#include <vector>
 
 #include "../core/accelerator.h"
 #include "../core/op.h"
 #include "gpu.h"
+#include "landing.h"
+#include "staging.h"
 
 namespace protea {
 
@@ -20,27 +20,7 @@ struct Fault {
   int kind, value, limit;
 };
 
-// Pinned memory for copies, kept for reuse. A buffer is free again when the copy it served is done.
-class Staging {
- public:
-  struct Buffer {
-    void* data = nullptr;
-    size_t bytes = 0;
-    cudaEvent_t served = nullptr;  // recorded behind its last copy
-    bool used = false;
-  };
-  ~Staging();
-  std::shared_ptr<Buffer> take(size_t bytes);
-  size_t total() const { return total_; }
-
- private:
-  Buffer* find(size_t bytes);
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<Buffer>> buffers_;
-  size_t total_ = 0;
-};
-
-// One GPU with its compute stream and the working memory of kernels.
+// One GPU with its streams and the working memory of kernels.
 class Gpu : public Accelerator {
  public:
   Gpu();
@@ -101,6 +81,7 @@ class Gpu : public Accelerator {
   Fault* fault_ = nullptr;
   std::array<Working, slots> working_;
   Staging staging_;
+  std::unique_ptr<Landing> landing_;
   std::unique_ptr<gpu::Blas> blas_;
 };
 

@@ -43,6 +43,10 @@ struct Failure : std::runtime_error {
 // at random, so that one is far ahead of another: the order that finds missing barriers.
 enum class Order { Forward, Reverse, Random, Priority };
 
+// When the work of a stream runs: as it is queued, only when something waits for it, or now and
+// then, so that one stream is far ahead of another: what finds missing waits between streams.
+enum class Streams { AtOnce, Lazy, Wander };
+
 enum class Driver { Ready, None, Old, NoDevice, NoImage };
 
 // A place in the sources; headers are known by their name, whoever includes them.
@@ -59,7 +63,7 @@ struct Config {
   Order order = Order::Forward;
   uint64_t seed = 1;
   bool defer_copies = true;  // asynchronous copies land at their wait, not at once
-  bool lazy = false;         // work of a stream runs only when something waits for it
+  Streams streams = Streams::AtOnce;
   long fail_allocation = 0;  // the n-th cudaMalloc from now fails; 0: none
   bool fail_after = false;   // and all after it
   Driver driver = Driver::Ready;

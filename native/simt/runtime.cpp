@@ -1,34 +1,21 @@
 #include "runtime.h"
 
-#include <chrono>
 #include <cstdlib>
 #include <cstring>
-#include <deque>
 #include <map>
-#include <memory>
 #include <mutex>
-#include <set>
 #include <string>
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #endif
 
-struct CUstream_st {
-  std::deque<std::function<void()>> work;
-  uint64_t put = 0, done = 0;
-};
-using Clock = std::chrono::steady_clock;
-// The place in a stream where it was recorded, and when the stream came by.
-struct CUevent_st {
-  cudaStream_t stream = nullptr;
-  uint64_t place = 0;
-  std::shared_ptr<Clock::time_point> passed = {};
-};
+std::recursive_mutex simt::device_mutex;
 
 namespace {
 
-std::recursive_mutex mutex;  // one thread may launch while another allocates
+using simt::device_mutex;
+
 std::map<void*, size_t> blocks;
 cudaError_t last_error = cudaSuccess;
 constexpr int runtime_version = 13000;
@@ -39,15 +26,6 @@ cudaError_t kept(cudaError_t error) {
   return error;
 }
 
-void run_until(cudaStream_t stream, uint64_t place) {
-  while (stream && stream->done < place) {
-    std::function<void()> work = std::move(stream->work.front());
-    stream->work.pop_front();
-    stream->done++;
-    work();
-  }
-}
-
 void configure() {
   const char* text = std::getenv("PROTEA_SIMT");
   std::string all = std::string(text ? text : "") + ",";
@@ -56,7 +34,8 @@ void configure() {
     std::string value = name.size() < item.size() ? item.substr(name.size() + 1) : "";
     simt::Config& c = simt::config;
     if (name == "seed") c.seed = std::stoull(value);
-    if (name == "lazy") c.lazy = true;
+    if (name == "lazy") c.streams = simt::Streams::Lazy;
+    if (name == "wander") c.streams = simt::Streams::Wander;
     if (name == "fail") c.fail_allocation = std::stol(value);
     if (name == "fail_after") c.fail_after = true;
     if (value == "reverse") c.order = simt::Order::Reverse;
@@ -83,24 +62,6 @@ struct Configured {
 } configured;
 
 }  // namespace
-
-void simt::enqueue(cudaStream_t stream, std::function<void()> work) {
-  std::lock_guard lock(mutex);
-  if (config.driver == Driver::NoImage) {
-    last_error = cudaErrorNoKernelImageForDevice;
-    return;
-  }
-  if (!stream || !config.lazy) return work();
-  stream->work.push_back(std::move(work));
-  stream->put++;
-}
-
-static void put(cudaStream_t stream, std::function<void()> work) {
-  std::lock_guard lock(mutex);
-  if (!stream || !simt::config.lazy) return work();
-  stream->work.push_back(std::move(work));
-  stream->put++;
-}
 
 cudaError_t cudaDriverGetVersion(int* version) {
   using simt::Driver;
@@ -135,7 +96,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
 }
 
 cudaError_t cudaMemGetInfo(size_t* available, size_t* total) {
-  std::lock_guard lock(mutex);
+  std::lock_guard lock(device_mutex);
   size_t used = 0;
   for (auto& [data, bytes] : blocks) used += bytes;
   *total = memory;
@@ -144,7 +105,7 @@ cudaError_t cudaMemGetInfo(size_t* available, size_t* total) {
 }
 
 cudaError_t cudaMalloc(void** data, size_t bytes) {
-  std::lock_guard lock(mutex);
+  std::lock_guard lock(device_mutex);
   *data = nullptr;
   if (fails_now()) return kept(cudaErrorMemoryAllocation);
   size_t size = (bytes + 255) / 256 * 256;
@@ -159,7 +120,7 @@ cudaError_t cudaMalloc(void** data, size_t bytes) {
 }
 
 cudaError_t cudaFree(void* data) {
-  std::lock_guard lock(mutex);
+  std::lock_guard lock(device_mutex);
   if (!data) return cudaSuccess;
   auto found = blocks.find(data);
   if (found == blocks.end()) return kept(cudaErrorInvalidValue);
@@ -182,73 +143,7 @@ cudaError_t cudaFreeHost(void* data) {
   return cudaSuccess;
 }
 
-cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind,
-                            cudaStream_t stream) {
-  put(stream, [=] { std::memcpy(to, from, bytes); });
-  return cudaSuccess;
-}
-
-cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream) {
-  put(stream, [=] { std::memset(to, value, bytes); });
-  return cudaSuccess;
-}
-
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  *stream = new CUstream_st;
-  return cudaSuccess;
-}
-
-cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  std::lock_guard lock(mutex);
-  if (stream) run_until(stream, stream->put);
-  return cudaSuccess;
-}
-
-cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  cudaStreamSynchronize(stream);
-  delete stream;
-  return cudaSuccess;
-}
-
-cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
-  CUevent_st at = *event;
-  put(stream, [at] { run_until(at.stream, at.place); });
-  return cudaSuccess;
-}
-
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-  *event = new CUevent_st;
-  return cudaSuccess;
-}
-
-cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  delete event;
-  return cudaSuccess;
-}
-
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  auto passed = std::make_shared<Clock::time_point>();
-  std::lock_guard lock(mutex);
-  put(stream, [passed] { *passed = Clock::now(); });
-  *event = {stream, stream->put, passed};
-  return cudaSuccess;
-}
-
-cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-  std::lock_guard lock(mutex);
-  run_until(event->stream, event->place);
-  return cudaSuccess;
-}
-
-cudaError_t cudaEventQuery(cudaEvent_t event) {
-  std::lock_guard lock(mutex);
-  return event->stream && event->stream->done < event->place ? cudaErrorNotReady : cudaSuccess;
-}
-
-cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t begin, cudaEvent_t end) {
-  *ms = std::chrono::duration<float, std::milli>(*end->passed - *begin->passed).count();
-  return cudaSuccess;
-}
+void simt::refuse(cudaError_t error) { last_error = error; }
 
 cudaError_t cudaGetLastError() {
   cudaError_t error = last_error;

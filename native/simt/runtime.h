@@ -1,8 +1,9 @@
 #pragma once
 // The slice of the CUDA runtime that native/cuda uses, on the host: same names, same meaning.
-// Streams are queues; with config.lazy their work runs only when something waits for it.
+// Streams are queues, whose work runs when config.streams says.
 #include <cstddef>
 #include <functional>
+#include <mutex>
 
 #include "machine.h"
 
@@ -41,7 +42,8 @@ cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stre
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
-cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags);
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags,
+                                simt::Site site = {__builtin_FILE(), __builtin_LINE()});
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
@@ -53,5 +55,8 @@ const char* cudaGetErrorName(cudaError_t error);
 const char* cudaGetErrorString(cudaError_t error);
 
 namespace simt {
+// One thread may launch while another allocates; and work of one stream may run work of another.
+extern std::recursive_mutex device_mutex;
 void enqueue(cudaStream_t stream, std::function<void()> work);
-}
+void refuse(cudaError_t error);  // becomes the last error
+}  // namespace simt

@@ -1,9 +1,9 @@
 // Times on the GPU, Protea and PyTorch in turn; Protea alone where there is no PyTorch.
 import { join } from 'node:path';
-import { jsonLines, native, root, run, tail } from '../process.mjs';
+import { jsonLines, native, node, root, run, tail } from '../process.mjs';
 import { nativeOps } from './ops.mjs';
 
-const timed = ['prototype_cross_entropy', 'adamw', 'koleo'];
+const timed = ['prototype_cross_entropy', 'adamw', 'koleo', 'prototype_sinkhorn', 'augment'];
 
 /** A Python whose PyTorch sees the card, if there is one; for a trial any PyTorch will do. */
 async function python(until, trial) {
@@ -47,7 +47,7 @@ export async function bench({ until, name = '', trial }) {
   const command = program
     ? [program, script, native, filter, ...(trial ? ['--trial'] : [])]
     : [native, 'bench', filter];
-  const result = await run('bench', command, { until });
+  const result = await run('bench', command, { until, env: { PROTEA_NODE: node } });
   const lines = jsonLines(result.text);
   const broken = lines.filter(({ impl, error }) => impl === 'protea' && error);
   const of = ({ torch, device, rates } = {}) => ({ torch, device, rates });

@@ -167,6 +167,28 @@ bool count_is_right() {
   return found == 9;
 }
 
+// sum[t] += x[t stride] for each of a block's threads.
+__global__ void gather_kernel(const float* x, float* sum, int64_t stride) {
+  sum[threadIdx.x] += x[threadIdx.x * stride];
+}
+
+// More copies than pads, all to one place, each of several pieces and read before the next comes.
+bool landings_are_right() {
+  constexpr int64_t n = 3000, copies = 12, threads = 32, stride = n / threads;
+  Device32 device;
+  Landing landing(device.gpu.stream(), 4096, 4);
+  float *to = device.make(std::vector<float>(n)), *sum = device.make(std::vector<float>(threads));
+  for (int64_t i = 0; i < copies; i++) {
+    auto staged = device.gpu.stage(wave(n, float(i + 1)).data(), n * sizeof(float));
+    landing.bring(to, *static_cast<Staging::Buffer*>(staged.get()), n * sizeof(float));
+    GPU_LAUNCH(device.gpu, gather_kernel, gpu::Grid{dim3(1), dim3(threads)}, to, sum, stride);
+  }
+  std::vector<float> found = device.read(sum, threads), x = wave(n);
+  for (int64_t t = 0; t < threads; t++)
+    if (!(std::fabs(found[t] - x[t * stride] * (copies * (copies + 1) / 2)) < 1e-3)) return false;
+  return true;
+}
+
 bool extremes_are_right() {
   Device32 device;
   std::vector<float> x = wave(2 * 256);
@@ -208,10 +230,13 @@ bool product_is_right(double bound) {
 
 #ifndef __CUDACC__
 void every_schedule(const char* what, bool (*body)()) {
+  const simt::Streams streams[] = {simt::Streams::AtOnce, simt::Streams::Wander,
+                                   simt::Streams::Lazy};
   for (simt::Order order :
        {simt::Order::Forward, simt::Order::Reverse, simt::Order::Random, simt::Order::Priority})
     for (uint64_t seed : {1, 2, 3}) {
-      simt::config = {.order = order, .seed = seed, .defer_copies = seed != 2, .lazy = seed == 3};
+      simt::config = {
+          .order = order, .seed = seed, .defer_copies = seed != 2, .streams = streams[seed - 1]};
       test::expect(body(), what);
     }
   simt::config = {};
@@ -226,13 +251,14 @@ namespace test {
 
 // The kernels of this file that wait for each other, for the test that leaves waits out.
 std::vector<bool (*)()> waiting_checks() {
-  return {extremes_are_right, copy_is_right<Mistake::None>};
+  return {extremes_are_right, copy_is_right<Mistake::None>, landings_are_right};
 }
 
 }  // namespace test
 
 void test_machine() {
   every_schedule("extremes", extremes_are_right);
+  every_schedule("copies that land beside the work", landings_are_right);
   every_schedule("softmax", softmax_is_right<Mistake::None>);
   every_schedule("asynchronous copy", copy_is_right<Mistake::None>);
   every_schedule("atomic count", count_is_right<Mistake::None>);

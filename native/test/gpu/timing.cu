@@ -7,6 +7,7 @@
 #include "../../core/random.h"
 #include "../../core/runtime.h"
 #include "../../cuda/device.h"
+#include "../../image/plan.h"
 #include "../check.h"
 
 namespace protea {
@@ -42,6 +43,15 @@ class Bench {
     for (float& value : values) value = static_cast<float>(random.uniform(-bound, bound));
     runtime_.write(tensor, values.data());
     if (watched) runtime_.tape().watch(tensor);
+    return tensor;
+  }
+
+  Tensor bytes(int64_t count) {
+    Tensor tensor = runtime_.make({count}, Dtype::U8, Device::Cuda);
+    Philox random({11, 0, seed_++, 0});
+    std::vector<uint8_t> values(count);
+    for (uint8_t& value : values) value = static_cast<uint8_t>(random.uniform(0, 256));
+    runtime_.write(tensor, values.data());
     return tensor;
   }
 
@@ -133,6 +143,62 @@ Work koleo(Bench& bench, int64_t K) {
   return {"koleo", field("prototypes", K), once};
 }
 
+// Three iterations over a batch of teacher rows, its logits included.
+Work sinkhorn(Bench& bench, int64_t rows, int64_t K) {
+  std::vector<Tensor> in = {bench.uniform({rows, 256}, 1.7 / 16),
+                            bench.uniform({K, 256}, 1.7 / 16)};
+  Attrs attrs;
+  attrs.set("temperature", 0.05);
+  attrs.set("iterations", int64_t{3});
+  attrs.set("from_probabilities", int64_t{0});
+  auto once = [&bench, in, attrs] { bench.runtime().call(op("prototype_sinkhorn"), in, attrs); };
+  return {"prototype_sinkhorn", field("rows", rows) + "," + field("prototypes", K), once};
+}
+
+// A box of half the picture's sides, and every change there is.
+image::ViewPlan plan(int64_t image, int height, int width) {
+  using image::StepKind;
+  double top = height / 5, left = width / 4, high = height / 2, wide = width / 2;
+  return {image * 3 * height * width,
+          width,
+          height,
+          {{StepKind::ResizedCrop, {top, left, high, wide}},
+           {StepKind::Flip, {}},
+           {StepKind::Brightness, {1.2}},
+           {StepKind::Contrast, {0.8}},
+           {StepKind::Saturation, {1.1}},
+           {StepKind::Hue, {0.05}},
+           {StepKind::BoxBlur, {1.3}},
+           {StepKind::Solarize, {128}}}};
+}
+
+// `each` views of every picture at one size.
+Attrs views(int64_t images, int64_t each, int size, int height, int width) {
+  std::vector<double> numbers(images * each * image::plan_numbers);
+  for (int64_t v = 0; v < images * each; v++)
+    image::encode(plan(v / each, height, width), numbers.data() + v * image::plan_numbers);
+  Attrs attrs;
+  attrs.set("size", int64_t{size});
+  attrs.set("mean", std::vector<double>(3, 0.45));
+  attrs.set("std", std::vector<double>(3, 0.22));
+  attrs.set("views", numbers);
+  return attrs;
+}
+
+// Two global and eight local crops of each picture, from its bytes.
+Work augment(Bench& bench, int64_t images, int global, int local, int height, int width) {
+  Tensor pictures = bench.bytes(images * 3 * height * width);
+  Attrs large = views(images, 2, global, height, width),
+        small = views(images, 8, local, height, width);
+  auto once = [&bench, pictures, large, small] {
+    bench.runtime().call(op("augment"), {pictures}, large);
+    bench.runtime().call(op("augment"), {pictures}, small);
+  };
+  return {"augment",
+          field("images", images) + "," + field("global", global) + "," + field("local", local),
+          once};
+}
+
 // Step and teacher of twelve blocks of ViT-S (width 384), or of a narrower one.
 Work adamw(Bench& bench, int64_t width) {
   std::vector<Tensor> in = {Tensor{}};
@@ -171,13 +237,17 @@ void run_bench(const std::string& filter) {
       {"koleo 65536", [](Bench& b) { return koleo(b, 65536); }},
       {"koleo 262144", [](Bench& b) { return koleo(b, 262144); }},
       {"adamw 16", [](Bench& b) { return adamw(b, 16); }},
-      {"adamw 384", [](Bench& b) { return adamw(b, 384); }}};
+      {"adamw 384", [](Bench& b) { return adamw(b, 384); }},
+      {"prototype_sinkhorn 256", [](Bench& b) { return sinkhorn(b, 8, 256); }},
+      {"prototype_sinkhorn 65536", [](Bench& b) { return sinkhorn(b, 128, 65536); }},
+      {"augment 16", [](Bench& b) { return augment(b, 2, 16, 8, 24, 20); }},
+      {"augment 224", [](Bench& b) { return augment(b, 64, 224, 96, 375, 500); }}};
   for (const auto& [name, make] : cases) {
     if (name.rfind(filter, 0) != 0) continue;
     Bench bench;
     Work work = make(bench);
     bench.run(work, Precision::F32);
-    if (work.op == "prototype_cross_entropy") bench.run(work, Precision::BF16);
+    if (work.op.starts_with("prototype_")) bench.run(work, Precision::BF16);
   }
 }
 

@@ -61,7 +61,9 @@ void use_schedule(int i) {
   simt::config.order = orders[i];
   simt::config.seed = static_cast<uint64_t>(i);
   simt::config.defer_copies = i != 1;
-  simt::config.lazy = i == 2;
+  simt::config.streams = i == 2   ? simt::Streams::Lazy
+                         : i == 3 ? simt::Streams::Wander
+                                  : simt::Streams::AtOnce;
 #else
   (void)i;
 #endif

@@ -24,7 +24,7 @@ bool agrees(const Case& c) {
 // Does a check fail, or a schedule throw, when a wait is left out?
 bool notices(const std::function<bool()>& check, simt::Site site) {
   for (simt::Order order : {simt::Order::Priority, simt::Order::Reverse}) {
-    simt::config = {.order = order, .seed = 3, .skip = site};
+    simt::config = {.order = order, .seed = 3, .streams = simt::Streams::Wander, .skip = site};
     try {
       if (!check()) return true;
     } catch (const std::exception&) {
@@ -41,7 +41,7 @@ std::map<simt::Site, Checks> waiting_places(const std::string& filter) {
   Checks checks;
   for (const Case& c : agreement_cases())
     if (op(c.op).cuda && c.op.rfind(filter, 0) == 0) checks.push_back([c] { return agrees(c); });
-  if (filter.empty())
+  if (filter.empty() || filter == "machine")
     for (bool (*check)() : waiting_checks()) checks.push_back(check);
   std::map<simt::Site, Checks> places;
   for (const auto& check : checks) {

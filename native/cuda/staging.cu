@@ -1,0 +1,44 @@
+#include "staging.h"
+
+namespace protea {
+
+using gpu::check_cuda;
+
+Staging::~Staging() {
+  for (auto& buffer : buffers_) {
+    cudaEventDestroy(buffer->served);
+    cudaFreeHost(buffer->data);
+  }
+}
+
+// The smallest buffer that is large enough and whose last copy is done.
+Staging::Buffer* Staging::find(size_t bytes) {
+  Buffer* best = nullptr;
+  for (auto& buffer : buffers_) {
+    if (buffer->used || buffer->bytes < bytes || (best && best->bytes <= buffer->bytes)) continue;
+    if (cudaEventQuery(buffer->served) == cudaSuccess) best = buffer.get();
+  }
+  return best;
+}
+
+std::shared_ptr<Staging::Buffer> Staging::take(size_t bytes) {
+  std::lock_guard lock(mutex_);
+  Buffer* found = find(bytes);
+  if (!found) {
+    auto made = std::make_unique<Buffer>();
+    made->bytes = in_eighths(std::max<size_t>(bytes, 1), 4096);
+    check(cudaMallocHost(&made->data, made->bytes) == cudaSuccess, Code::OutOfMemory,
+          "out of memory: ", made->bytes, " bytes of pinned memory asked, ", total_, " in use");
+    check_cuda(cudaEventCreateWithFlags(&made->served, cudaEventDisableTiming), "an event");
+    total_ += made->bytes;
+    found = made.get();
+    buffers_.push_back(std::move(made));
+  }
+  found->used = true;
+  return {found, [this](Buffer* buffer) {
+            std::lock_guard lock(mutex_);
+            buffer->used = false;
+          }};
+}
+
+}  // namespace protea
