@@ -78,17 +78,20 @@ if (all || process.argv.includes('--nvcc')) compiled();
 const plain = build('plain');
 const race = build('race');
 native(plain, 'plain', 'machine');
+native(plain, 'plain', 'nearest');
 native(plain, 'plain', 'agreement');
 for (const library of ['off', 'emulated', 'emulated-wrong'])
   nativeWith({ PROTEA_CUBLASLT: library }, plain, `cuBLASLt ${library}`, 'products');
 nativeWith({ PROTEA_CUBLASLT: 'emulated' }, plain, 'cuBLASLt emulated', 'agreement', 'linear');
 native(race, 'race', 'machine');
+native(race, 'race', 'nearest');
 native(race, 'race', 'agreement');
 planted([plain, race]);
 if (all) {
   native(build('asan'), 'asan');
   native(race, 'race', 'removals');
-  for (const trial of ['prototype_cross_entropy 256', 'koleo 256', 'adamw 16'])
+  const trials = ['prototype_cross_entropy 256', 'koleo 256', 'adamw 16'];
+  for (const trial of [...trials, 'prototype_sinkhorn 256', 'augment 16'])
     native(plain, 'plain', 'bench', trial);
 }
 console.log(`\n  ${passed} tests passed`);

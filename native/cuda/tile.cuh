@@ -53,6 +53,52 @@ class Tile {
   // Calls body(row, column, value) for each value this thread holds.
   template <class Body>
   GPU_DEVICE void each(const Body& body) {
+    visit(*this, body);
+  }
+  template <class Body>
+  GPU_DEVICE void each(const Body& body) const {
+    visit(*this, body);
+  }
+
+  // Calls body(row, most) for each row of this thread's warp, by one lane; NaN is left out.
+  template <class Body>
+  GPU_DEVICE void row_maxima(const Body& body) const {
+#pragma unroll
+    for (int i = 0; i < FM; i++)
+#pragma unroll
+      for (int half = 0; half < 2; half++) {
+        float most = -INFINITY;
+#pragma unroll
+        for (int j = 0; j < FN; j++)
+          most = fmaxf(most, fmaxf(value_[i][j][2 * half], value_[i][j][2 * half + 1]));
+        for (int lanes = 1; lanes < 4; lanes *= 2)
+          most = fmaxf(most, __shfl_xor_sync(all_lanes, most, lanes));
+        if (lane_index() % 4 == 0) body(warp_row() + i * 16 + half * 8 + lane_index() / 4, most);
+      }
+  }
+  template <class Body>
+  GPU_DEVICE void column_maxima(const Body& body) const {
+#pragma unroll
+    for (int j = 0; j < FN; j++)
+#pragma unroll
+      for (int odd = 0; odd < 2; odd++) {
+        float most = -INFINITY;
+#pragma unroll
+        for (int i = 0; i < FM; i++)
+          most = fmaxf(most, fmaxf(value_[i][j][odd], value_[i][j][2 + odd]));
+        for (int lanes = 4; lanes < 32; lanes *= 2)
+          most = fmaxf(most, __shfl_xor_sync(all_lanes, most, lanes));
+        if (lane_index() < 4) body(warp_column() + j * 8 + lane_index() * 2 + odd, most);
+      }
+  }
+
+ private:
+  static constexpr int FM = TM / 2, FN = TN / 2;  // 16 x 8 pieces of a warp
+  GPU_DEVICE static int warp_row() { return warp_index() / 4 * FM * 16; }
+  GPU_DEVICE static int warp_column() { return warp_index() % 4 * FN * 8; }
+
+  template <class Self, class Body>
+  GPU_DEVICE static void visit(Self& self, const Body& body) {
     int lane = lane_index();
 #pragma unroll
     for (int i = 0; i < FM; i++)
@@ -61,13 +107,8 @@ class Tile {
 #pragma unroll
         for (int e = 0; e < 4; e++)
           body(warp_row() + i * 16 + e / 2 * 8 + lane / 4,
-               warp_column() + j * 8 + lane % 4 * 2 + e % 2, value_[i][j][e]);
+               warp_column() + j * 8 + lane % 4 * 2 + e % 2, self.value_[i][j][e]);
   }
-
- private:
-  static constexpr int FM = TM / 2, FN = TN / 2;  // 16 x 8 pieces of a warp
-  GPU_DEVICE static int warp_row() { return warp_index() / 4 * FM * 16; }
-  GPU_DEVICE static int warp_column() { return warp_index() % 4 * FN * 8; }
 
   float value_[FM][FN][4];
 };

@@ -1,9 +1,10 @@
 #include <cmath>
 
+#include "../cuda/directions.cuh"
 #include "../cuda/map.cuh"
+#include "../cuda/nearest.h"
 #include "../cuda/sums.cuh"
 #include "l2_normalize.cuh"
-#include "nearest_rows.cuh"
 
 namespace protea {
 namespace {
@@ -54,18 +55,27 @@ struct ValueTerm {
 
 // --- backward
 
-// How many rows have row i as their nearest.
-__global__ void count_kernel(const int32_t* nearest_of, int64_t B, int* count) {
-  for (int64_t i = gpu::first_index(); i < B; i += gpu::index_stride())
-    atomicAdd(count + nearest_of[i], 1);
+// Of each row, how many have it as their nearest, and who, while they are few.
+struct Followers {
+  static constexpr int room = 8;
+  int* count;    // (rows)
+  int32_t* few;  // (rows, room), in any order
+};
+
+__global__ void follow_kernel(const int32_t* nearest_of, int64_t B, Followers followers) {
+  for (int64_t i = gpu::first_index(); i < B; i += gpu::index_stride()) {
+    int64_t n = nearest_of[i];
+    int at = atomicAdd(followers.count + n, 1);
+    if (at < Followers::room) followers.few[n * Followers::room + at] = static_cast<int32_t>(i);
+  }
 }
 
 // dx from du_i = g_i (u_i - u_nn(i) + e) - Σ_{j: nn(j) = i} g_j (u_j - u_i + e) in the order of j,
-// g_i = -dloss / B slope(d_i) / d_i, through the normalisation. A warp a row; it looks through
-// `nearest` for the rows that have it as theirs, until it has found all.
+// g_i = -dloss / B slope(d_i) / d_i, through the normalisation. A warp a row.
 struct Pull {
   View u;
-  const int32_t *nearest, *count;
+  const int32_t* nearest;
+  Followers followers;
   const float *distance, *norm, *dloss;
   double pairwise;
   Repulsion repulsion;
@@ -76,27 +86,49 @@ struct Pull {
   }
 };
 
+// Calls body(j) for each of a few followers, the lowest first.
+template <class Body>
+GPU_DEVICE void each_of_few(const int32_t* few, int count, const Body& body) {
+  for (int32_t n = 0, last = -1; n < count; n++) {
+    int32_t next = INT32_MAX;
+    for (int e = 0; e < count; e++)
+      if (few[e] > last && few[e] < next) next = few[e];
+    body(next);
+    last = next;
+  }
+}
+
+// The same of many: the warp looks through `nearest` until it has found all.
+template <class Body>
+GPU_DEVICE void each_of_many(const Pull& pull, int64_t row, int count, const Body& body) {
+  for (int64_t begin = 0; count > 0; begin += 32) {
+    int64_t j = begin + gpu::lane_index();
+    unsigned follows = __ballot_sync(gpu::all_lanes, j < pull.u.rows && pull.nearest[j] == row);
+    for (; follows; follows &= follows - 1, count--)
+      body(begin + __ffs(static_cast<int>(follows)) - 1);
+  }
+}
+
 __global__ void pull_kernel(Pull pull, float* du) {
   int64_t i = static_cast<int64_t>(blockIdx.x) * gpu::warp_count() + gpu::warp_index();
   const View& u = pull.u;
-  int64_t row = i < u.rows ? i : 0, left = i < u.rows ? pull.count[row] : 0;
-  int lane = gpu::lane_index();
+  int64_t row = i < u.rows ? i : 0;
+  int count = i < u.rows ? pull.followers.count[row] : 0, lane = gpu::lane_index();
   auto pairwise = static_cast<float>(pull.pairwise);
   float* to = du + row * u.depth;
   float mine = pull.of(row);
   for (int64_t d = lane; i < u.rows && d < u.depth; d += 32)
     to[d] = mine * (u.at(row, d) - u.at(pull.nearest[row], d) + pairwise);
-  for (int64_t begin = 0; left > 0; begin += 32) {
-    int64_t j = begin + lane;
-    unsigned follows = __ballot_sync(gpu::all_lanes, j < u.rows && pull.nearest[j] == row);
-    for (; follows; follows &= follows - 1, left--) {
-      int64_t follower = begin + __ffs(static_cast<int>(follows)) - 1;
-      float g = pull.of(follower);
-      if (g == 0) continue;
-      for (int64_t d = lane; d < u.depth; d += 32)
-        to[d] -= g * (u.at(follower, d) - u.at(row, d) + pairwise);
-    }
-  }
+  auto push_away = [&](int64_t follower) {
+    float g = pull.of(follower);
+    if (g == 0) return;
+    for (int64_t d = lane; d < u.depth; d += 32)
+      to[d] -= g * (u.at(follower, d) - u.at(row, d) + pairwise);
+  };
+  if (count <= Followers::room)
+    each_of_few(pull.followers.few + row * Followers::room, count, push_away);
+  else
+    each_of_many(pull, row, count, push_away);
 }
 
 unsigned warps_for(int64_t rows) { return static_cast<unsigned>((rows + 7) / 8); }
@@ -112,7 +144,7 @@ void forward(const Run& run) {
   int64_t B = u.rows;
   GPU_LAUNCH_ROWS(gpu, gpu::normalise_kernel, B, u.depth, run.in[0].as<float>(),
                   run.attrs.number("norm_eps"), run.out[directions].as<float>(),
-                  run.out[norms].as<float>());
+                  run.out[norms].as<float>(), nullptr);
   auto* best = gpu.scratch<Candidate>(0, B);
   auto* value = gpu.scratch<double>(1, B);
   gpu::search_nearest(gpu, u, best);
@@ -128,14 +160,15 @@ void backward(const Run& run) {
   if (!dx || !run.dout[0]) return;
   Gpu& gpu = Gpu::of(run);
   View u = directions_of(run);
-  int* count = gpu.scratch<int>(0, u.rows);
+  Followers followers{gpu.scratch<int>(0, u.rows),
+                      gpu.scratch<int32_t>(2, u.rows * Followers::room)};
   float* du = gpu.scratch<float>(1, u.rows * u.depth);
-  gpu.fill(count, 0, u.rows * sizeof(int));
+  gpu.fill(followers.count, 0, u.rows * sizeof(int));
   const int32_t* nearest_of = run.out[nearest].as<int32_t>();
-  GPU_LAUNCH(gpu, count_kernel, gpu::cover(u.rows), nearest_of, u.rows, count);
+  GPU_LAUNCH(gpu, follow_kernel, gpu::cover(u.rows), nearest_of, u.rows, followers);
   Pull pull{u,
             nearest_of,
-            count,
+            followers,
             run.out[distances].as<float>(),
             run.out[norms].as<float>(),
             run.dout[0].as<float>(),

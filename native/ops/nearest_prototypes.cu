@@ -1,6 +1,6 @@
-// Products in f32 settle which prototype is nearest. A head start is not needed: the result is the
-// same without.
-#include "nearest_rows.cuh"
+// A head start is not needed: the result is the same without.
+#include "../cuda/directions.cuh"
+#include "../cuda/nearest.h"
 
 namespace protea {
 namespace {
@@ -33,7 +33,7 @@ void forward(const Run& run) {
   int64_t K = w.dim(0), P = w.dim(1);
   float* u = gpu.scratch<float>(0, K * P);
   auto* best = gpu.scratch<gpu::Candidate>(1, K);
-  GPU_LAUNCH_ROWS(gpu, gpu::normalise_kernel, K, P, w.as<float>(), 1e-12, u, nullptr);
+  GPU_LAUNCH_ROWS(gpu, gpu::normalise_kernel, K, P, w.as<float>(), 1e-12, u, nullptr, nullptr);
   gpu::search_nearest(gpu, View{u, K, P, P, 1}, best);
   dim3 blocks(static_cast<unsigned>((K + 7) / 8));
   GPU_LAUNCH(gpu, distance_kernel, gpu::Grid{blocks, dim3(256)}, View{w.as<float>(), K, P, P, 1},

@@ -1,8 +1,8 @@
 #include <cfloat>
 #include <climits>
 
+#include "../cuda/directions.cuh"
 #include "../cuda/products.cuh"
-#include "../cuda/rows.cuh"
 
 namespace protea {
 namespace {
@@ -13,24 +13,6 @@ using gpu::tile_rows;
 using gpu::View;
 
 constexpr int32_t nobody = INT_MAX;
-
-// Directions, and the inverse norms they come from in double.
-template <bool whole_block>
-__global__ void normalise_kernel(int64_t rows, int64_t P, const float* w, float* u,
-                                 double* inverse_norm) {
-  gpu::RowTeam<whole_block> team;
-  bool inside = team.row < rows;
-  const float* from = w + (inside ? team.row : 0) * P;
-  double square = 0;
-  for (int64_t p = team.index; p < P; p += team.size)
-    square += static_cast<double>(from[p]) * from[p];
-  square = team.sum(square);
-  if (!inside) return;
-  double norm = sqrt(square), inverse = 1 / (norm < 1e-12 ? 1e-12 : norm);
-  if (team.index == 0) inverse_norm[team.row] = inverse;
-  for (int64_t p = team.index; p < P; p += team.size)
-    u[team.row * P + p] = static_cast<float>(from[p] * inverse);
-}
 
 struct Nearness {
   View u, w;
@@ -170,7 +152,7 @@ void forward(const Run& run) {
   const float* w = run.in[0].as<float>();
   float* u = gpu.scratch<float>(0, K * P);
   double* inverse_norm = gpu.scratch<double>(3, K);
-  GPU_LAUNCH_ROWS(gpu, normalise_kernel, K, P, w, u, inverse_norm);
+  GPU_LAUNCH_ROWS(gpu, gpu::normalise_kernel, K, P, w, 1e-12, u, nullptr, inverse_norm);
   // The largest error of a rounded product of two directions, a sum of P terms.
   double doubt = static_cast<double>(P + 16) * FLT_EPSILON;
   std::span<const double> epsilons = run.attrs.list("epsilons");

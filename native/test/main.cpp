@@ -26,6 +26,7 @@ void test_diagnosis();
 void test_gemm();
 #ifdef PROTEA_CUDA
 void test_machine();
+void test_nearest();
 void test_products();
 void test_agreement(const std::string& filter);
 void test_removals(const std::string& filter);
@@ -65,6 +66,7 @@ void run(const std::string& part, const std::string& filter) {
   if (part == "list") return list_agreement();
   if (part != "gemm" && part != "diagnosis") need_gpu();
   if (part.empty() || part == "machine") test_machine();
+  if (part.empty() || part == "nearest") test_nearest();
   if (part.empty() || part == "products") test_products();
   if (part.empty() || part == "agreement") test_agreement(filter);
   if (part == "removals") test_removals(filter);

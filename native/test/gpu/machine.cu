@@ -5,10 +5,14 @@
 
 #include "../../cuda/block.cuh"
 #include "../../cuda/device.h"
-#include "../check.h"
+#include "arrays.h"
 
 namespace protea {
 namespace {
+
+using test::Device32;
+using test::every_schedule;
+using test::wave;
 
 enum class Mistake {
   None,
@@ -96,33 +100,6 @@ __global__ void extremes_kernel(const float* x, float* y) {
   to[1] = most;
   to[2] = sum;
   to[3] = square;
-}
-
-// Arrays on the device for one test.
-struct Device32 {
-  Gpu gpu;
-  std::vector<void*> blocks;
-  ~Device32() {
-    for (void* block : blocks) cudaFree(block);
-  }
-  float* make(const std::vector<float>& values) {
-    void* block = gpu.blocks().take(values.size() * sizeof(float));
-    blocks.push_back(block);
-    gpu.upload(block, gpu.stage(values.data(), values.size() * sizeof(float)),
-               values.size() * sizeof(float));
-    return static_cast<float*>(block);
-  }
-  std::vector<float> read(const float* from, size_t count) {
-    std::vector<float> values(count);
-    gpu.download(values.data(), from, count * sizeof(float));
-    return values;
-  }
-};
-
-std::vector<float> wave(size_t count, float scale = 1) {
-  std::vector<float> values(count);
-  for (size_t i = 0; i < count; i++) values[i] = scale * std::sin(1.0f + 0.7f * float(i));
-  return values;
 }
 
 template <Mistake mistake>
@@ -227,23 +204,6 @@ bool product_is_right(double bound) {
     }
   return true;
 }
-
-#ifndef __CUDACC__
-void every_schedule(const char* what, bool (*body)()) {
-  const simt::Streams streams[] = {simt::Streams::AtOnce, simt::Streams::Wander,
-                                   simt::Streams::Lazy};
-  for (simt::Order order :
-       {simt::Order::Forward, simt::Order::Reverse, simt::Order::Random, simt::Order::Priority})
-    for (uint64_t seed : {1, 2, 3}) {
-      simt::config = {
-          .order = order, .seed = seed, .defer_copies = seed != 2, .streams = streams[seed - 1]};
-      test::expect(body(), what);
-    }
-  simt::config = {};
-}
-#else
-void every_schedule(const char* what, bool (*body)()) { test::expect(body(), what); }
-#endif
 
 }  // namespace
 

@@ -170,6 +170,12 @@ void add_search(Cases& cases) {
                         {"pairwise_eps", {least ? 0 : 1e-6}},
                         {"min_distance", {least}}},
                        1e-5});
+  // So near each other that tensor cores cannot tell, and some the nearest of many.
+  cases.push_back(
+      {"koleo",
+       {{{200, 48}, Dtype::F32, 0.9, 1}},
+       {{"eps", {1e-8}}, {"norm_eps", {1e-8}}, {"pairwise_eps", {0}}, {"min_distance", {1e-3}}},
+       1e-4});
   for (auto [K, P, epsilon] : {std::array<double, 3>{1, 64, 0.1},
                                {130, 2, 0.001},
                                {300, 2, 0.0001},

@@ -1,0 +1,220 @@
+// Tensor cores find who may be nearest, by directions rounded to f16; who it is, products in f32
+// decide. With b the largest error of a rounded similarity s', the nearest row n of any row has
+//   s'_n >= s_n - b >= s_j - b >= s'_j - 2 b   for every other row j,
+// so it is among those within 2 b of the best rounded similarity that was met so far, whatever the
+// order is in which rows are met. All of these are computed again in f32, and so the result has the
+// same bits in every run.
+#include "nearest.h"
+
+#include <cmath>
+
+#include "products.cuh"
+
+namespace protea::gpu {
+namespace {
+
+constexpr int side = 128;  // rows, and columns, of a tile
+constexpr int depth = 64;  // of a step
+constexpr int stride = tile_stride<f16>(depth), operand = side * stride;
+constexpr int most_listed = 1024;  // pairs of a tile; with more, all are computed again
+constexpr int halves_slot = Gpu::first_inner_slot, rough_slot = Gpu::first_inner_slot + 1;
+
+using Rough = Tile<f16, side / 16, side / 16>;
+
+struct Search {
+  View u;
+  const f16* halves;  // (padded rows, padded), with zeros behind rows and depth
+  int64_t padded;     // a multiple of `depth`
+  unsigned* rough;    // the best rounded similarity of every row so far, as ordered()
+  Candidate* best;
+  float doubt;  // 2 b
+};
+
+// What a tile's rows and columns know and find.
+struct Sides {
+  unsigned* most;    // (2 side) rounded similarities within this tile, as ordered()
+  float* limit;      // (2 side) who may be nearest is at least as similar
+  Candidate* found;  // (2 side)
+};
+
+__global__ void halves_kernel(View u, f16* to, int64_t padded, int64_t size) {
+  for (int64_t i = first_index(); i < size; i += index_stride())
+    to[i] = rounded<f16>(u.at(i / padded, i % padded));
+}
+
+GPU_DEVICE void fetch(f16* to, const f16* from, int64_t padded) {
+  constexpr int width = 8;  // numbers of one copy
+  for (int n = static_cast<int>(threadIdx.x); n < side * depth / width; n += tile_threads) {
+    int r = n / (depth / width), k = n % (depth / width) * width;
+    copy_async<16>(to + r * stride + k, from + r * padded + k, true);
+  }
+}
+
+// The rounded similarities of a tile; what comes next is fetched meanwhile.
+GPU_DEVICE void multiply_halves(Rough& product, const Search& search, int64_t row, int64_t column,
+                                f16* stages) {
+  const f16 *a = search.halves + row * search.padded, *b = search.halves + column * search.padded;
+  auto stage = [&](int64_t k) { return stages + k / depth % 2 * 2 * operand; };
+  auto fetch_step = [&](int64_t k) {
+    fetch(stage(k), a + k, search.padded);
+    fetch(stage(k) + operand, b + k, search.padded);
+    commit_copies();
+  };
+  product.clear();
+  fetch_step(0);
+  for (int64_t k = 0; k < search.padded; k += depth) {
+    if (k + depth < search.padded) {
+      fetch_step(k + depth);
+      wait_copies<1>();
+    } else {
+      wait_copies<0>();
+    }
+    __syncthreads();
+    product.multiply(stage(k), stride, stage(k) + operand, stride, depth);
+    __syncthreads();
+  }
+}
+
+// A row is not similar to itself, and not to what is no row.
+GPU_DEVICE void leave_out(Rough& product, int64_t rows, int64_t row, int64_t column) {
+  if (row != column && column + side <= rows) return;
+  product.each([&](int i, int j, float& s) {
+    if (row + i == column + j || row + i >= rows || column + j >= rows) s = -INFINITY;
+  });
+}
+
+// Thread n looks after row n of the tile, or its column n - side.
+GPU_DEVICE int64_t place_of(unsigned n, int64_t row, int64_t column) {
+  return n < side ? row + n : column + (n - side);
+}
+
+// Tells the others how similar the tile's rows and columns are to each other, and sets the limits.
+GPU_DEVICE void set_limits(const Rough& product, const Search& search, int64_t row, int64_t column,
+                           const Sides& sides) {
+  sides.most[threadIdx.x] = 0;
+  sides.found[threadIdx.x] = 0;
+  __syncthreads();
+  product.row_maxima([&](int i, float s) { atomicMax(sides.most + i, ordered(s)); });
+  product.column_maxima([&](int j, float s) { atomicMax(sides.most + side + j, ordered(s)); });
+  __syncthreads();
+  int64_t place = place_of(threadIdx.x, row, column);
+  unsigned most = sides.most[threadIdx.x];
+  float limit = INFINITY;
+  if (place < search.u.rows) {
+    unsigned before = atomicMax(search.rough + place, most);
+    limit = unordered(before > most ? before : most) - search.doubt;
+  }
+  sides.limit[threadIdx.x] = limit;
+  __syncthreads();
+}
+
+// The similarity of two rows, summed up in the order of Tile<float>.
+GPU_DEVICE float similarity(const View& u, int64_t i, int64_t j) {
+  const float *a = u.data + i * u.depth, *b = u.data + j * u.depth;
+  float sum = 0;
+  for (int64_t k = 0; k < u.depth; k++) sum += a[k] * b[k];
+  return sum;
+}
+
+GPU_DEVICE void offer(Candidate* found, float s, int64_t row) {
+  Candidate offered = candidate(s, row);
+  if (offered > load_now(found)) atomicMax(found, offered);
+}
+
+// Could row `other` still become the nearest? Of copies only one before the best so far.
+GPU_DEVICE bool may_win(Candidate best, int64_t other) { return best < candidate(copies, other); }
+
+// Lists the pairs of which either may be nearest to the other.
+GPU_DEVICE void list_pairs(const Rough& product, const Search& search, int64_t row, int64_t column,
+                           const Sides& sides, int* count, uint16_t* list) {
+  product.each([&](int i, int j, float s) {
+    if (s == -INFINITY) return;
+    bool of_row = s >= sides.limit[i], of_column = s >= sides.limit[side + j];
+    if (!of_row && !of_column) return;
+    of_row = of_row && may_win(load_now(search.best + row + i), column + j);
+    of_column = of_column && may_win(load_now(search.best + column + j), row + i);
+    if (!of_row && !of_column) return;
+    int at = atomicAdd(count, 1);
+    if (at < most_listed) list[at] = static_cast<uint16_t>(i * side + j);
+  });
+}
+
+GPU_DEVICE void compute_listed(const Search& search, int64_t row, int64_t column,
+                               const Sides& sides, int count, const uint16_t* list) {
+  for (int n = static_cast<int>(threadIdx.x); n < count; n += tile_threads) {
+    int i = list[n] / side, j = list[n] % side;
+    float s = similarity(search.u, row + i, column + j);
+    offer(sides.found + i, s, column + j);
+    offer(sides.found + side + j, s, row + i);
+  }
+}
+
+// So many are near each other that a list of them is no help.
+GPU_DEVICE void compute_all(const Search& search, int64_t row, int64_t column, const Sides& sides,
+                            float* operands) {
+  const View& u = search.u;
+  for (int part = 0; part < 4; part++) {
+    int down = part / 2 * tile_rows, across = part % 2 * tile_rows;
+    Tile<float, 4, 4> product;
+    multiply_rows(product, u, row + down, u, column + across, operands,
+                  operands + operand_size<float>());
+    product.each([&](int r, int c, float s) {
+      int i = down + r, j = across + c;
+      if (row + i >= u.rows || column + j >= u.rows || row + i == column + j) return;
+      offer(sides.found + i, s, column + j);
+      offer(sides.found + side + j, s, row + i);
+    });
+  }
+}
+
+constexpr size_t stage_bytes = carved<f16>(4 * operand);
+static_assert(2 * operand_size<float>() * sizeof(float) <= stage_bytes);
+
+// Block n makes tile (i, j), i <= j, of u uᵀ.
+__global__ void __launch_bounds__(tile_threads) search_kernel(Search search) {
+  Carver carver;
+  f16* stages = carver.take<f16>(4 * operand);
+  GPU_SHARED(unsigned, most, [2 * side]);
+  GPU_SHARED(float, limit, [2 * side]);
+  GPU_SHARED(Candidate, found, [2 * side]);
+  GPU_SHARED(uint16_t, list, [most_listed]);
+  GPU_SHARED(int, count, );
+  Sides sides{most, limit, found};
+  Pair tile = triangle_pair(blockIdx.x);
+  int64_t row = tile.i * side, column = tile.j * side;
+  if (threadIdx.x == 0) count = 0;
+  Rough product;
+  multiply_halves(product, search, row, column, stages);
+  leave_out(product, search.u.rows, row, column);
+  set_limits(product, search, row, column, sides);
+  list_pairs(product, search, row, column, sides, &count, list);
+  __syncthreads();
+  if (count <= most_listed)
+    compute_listed(search, row, column, sides, count, list);
+  else
+    compute_all(search, row, column, sides, reinterpret_cast<float*>(stages));
+  __syncthreads();
+  if (Candidate best = found[threadIdx.x])
+    atomicMax(search.best + place_of(threadIdx.x, row, column), best);
+}
+
+int64_t whole(int64_t size, int64_t unit) { return (size + unit - 1) / unit * unit; }
+
+}  // namespace
+
+void search_nearest(Gpu& gpu, const View& u, Candidate* best) {
+  static_assert(2 * side == tile_threads);
+  int64_t rows = whole(u.rows, side), padded = whole(u.depth, depth), tiles = rows / side;
+  f16* halves = gpu.scratch<f16>(halves_slot, rows * padded);
+  auto* rough = gpu.scratch<unsigned>(rough_slot, u.rows);
+  gpu.fill(best, 0, u.rows * sizeof(Candidate));
+  gpu.fill(rough, 0, u.rows * sizeof(unsigned));
+  GPU_LAUNCH(gpu, halves_kernel, cover(rows * padded), u, halves, padded, rows * padded);
+  // Each number is off by 2^-11 of itself, or 2^-25; each sum by less than 2^-23 of its size.
+  auto error = 0x1.01p-10 + static_cast<double>(u.depth) * 0x1p-22;
+  dim3 triangle(static_cast<unsigned>(tiles * (tiles + 1) / 2));
+  GPU_LAUNCH(gpu, search_kernel, Grid{triangle, dim3(tile_threads), stage_bytes},
+             Search{u, halves, padded, rough, best, static_cast<float>(2 * error)});
+}
+
+}  // namespace protea::gpu
