@@ -4,21 +4,14 @@
 #include <cmath>
 #include <vector>
 
+#include "rounded.cuh"
+
 namespace protea::gpu {
 namespace {
 
 constexpr size_t workspace_bytes = size_t{32} << 20;  // what NVIDIA advises for Hopper
 constexpr int workspace_slot = Gpu::first_inner_slot + 4, left_slot = Gpu::first_inner_slot + 5,
               right_slot = Gpu::first_inner_slot + 6, trial_slot = Gpu::first_inner_slot + 7;
-
-// Rows of `stride` numbers, rounded to bf16 into rows of `to_stride`; what is beyond is zero.
-__global__ void round_kernel(const float* from, int64_t stride, int64_t rows, int64_t columns,
-                             bf16* to, int64_t to_stride) {
-  for (int64_t i = first_index(); i < rows * to_stride; i += index_stride()) {
-    int64_t row = i / to_stride, column = i % to_stride;
-    to[i] = rounded<bf16>(column < columns ? from[row * stride + column] : 0.0f);
-  }
-}
 
 uint32_t alignment_of(const void* data) {
   auto address = reinterpret_cast<uintptr_t>(data);
@@ -69,10 +62,9 @@ std::string Blas::try_out() {
 
 // (rows, columns) as it lies in memory, with rows of whole 16 bytes.
 Matrix Blas::rounded(int slot, Matrix matrix, int64_t rows, int64_t columns) {
-  int64_t stride = (columns + 7) / 8 * 8;
+  int64_t stride = whole(columns, 8);
   bf16* to = gpu_.scratch<bf16>(slot, rows * stride);
-  GPU_LAUNCH(gpu_, round_kernel, cover(rows * stride), matrix.data, matrix.stride, rows, columns,
-             to, stride);
+  round_rows(gpu_, {matrix.data, rows, columns, matrix.stride, 1}, to, rows, stride);
   return {reinterpret_cast<const float*>(to), stride, matrix.transpose};
 }
 

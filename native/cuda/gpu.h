@@ -51,6 +51,14 @@ template <>
 GPU_DEVICE float rounded<float>(float x) {
   return x;
 }
+// Two numbers rounded to T in one register, the first in its lower half.
+template <class T>
+GPU_DEVICE uint32_t packed(float first, float second) {
+  T pair[2] = {rounded<T>(first), rounded<T>(second)};
+  uint32_t bits;
+  memcpy(&bits, pair, sizeof bits);
+  return bits;
+}
 
 template <class... P, class... A>
 void launch(const char* name, void (*kernel)(P...), const Grid& grid, cudaStream_t stream,
@@ -151,6 +159,14 @@ SIMT_INLINE T rounded(float x) {
     return x;
   else
     return simt::rounded<T>(x);
+}
+
+template <class T>
+SIMT_INLINE uint32_t packed(float first, float second) {
+  T pair[2] = {rounded<T>(first), rounded<T>(second)};
+  uint32_t bits;
+  simt::copy_raw(&bits, pair, sizeof bits);
+  return bits;
 }
 
 template <class... P, class... A>

@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "products.cuh"
+#include "rounded.cuh"
 
 namespace protea::gpu {
 namespace {
@@ -36,11 +37,6 @@ struct Sides {
   float* limit;      // (2 side) who may be nearest is at least as similar
   Candidate* found;  // (2 side)
 };
-
-__global__ void halves_kernel(View u, f16* to, int64_t padded, int64_t size) {
-  for (int64_t i = first_index(); i < size; i += index_stride())
-    to[i] = rounded<f16>(u.at(i / padded, i % padded));
-}
 
 GPU_DEVICE void fetch(f16* to, const f16* from, int64_t padded) {
   constexpr int width = 8;  // numbers of one copy
@@ -198,8 +194,6 @@ __global__ void __launch_bounds__(tile_threads) search_kernel(Search search) {
     atomicMax(search.best + place_of(threadIdx.x, row, column), best);
 }
 
-int64_t whole(int64_t size, int64_t unit) { return (size + unit - 1) / unit * unit; }
-
 }  // namespace
 
 void search_nearest(Gpu& gpu, const View& u, Candidate* best) {
@@ -209,7 +203,7 @@ void search_nearest(Gpu& gpu, const View& u, Candidate* best) {
   auto* rough = gpu.scratch<unsigned>(rough_slot, u.rows);
   gpu.fill(best, 0, u.rows * sizeof(Candidate));
   gpu.fill(rough, 0, u.rows * sizeof(unsigned));
-  GPU_LAUNCH(gpu, halves_kernel, cover(rows * padded), u, halves, padded, rows * padded);
+  round_rows(gpu, u, halves, rows, padded);
   // Each number is off by 2^-11 of itself, or 2^-25; each sum by less than 2^-23 of its size.
   auto error = 0x1.01p-10 + static_cast<double>(u.depth) * 0x1p-22;
   dim3 triangle(static_cast<unsigned>(tiles * (tiles + 1) / 2));

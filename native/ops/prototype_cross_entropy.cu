@@ -5,27 +5,20 @@
 
 #include "../cuda/map.cuh"
 #include "../cuda/sums.cuh"
-#include "prototype_problem.cuh"
+#include "prototype_flash.h"
 
 namespace protea {
 namespace {
 
+using gpu::Parts;
 using gpu::Problem;
 using gpu::problem_of;
 using gpu::RowTile;
 using gpu::Running;
+using gpu::Slopes;
 using gpu::Sweep;
 using gpu::Tile;
 using gpu::tile_rows;
-
-constexpr int means_slot = 1, running_slot = 2, bias_slot = 3, pull_slot = 4, weight_slot = 5;
-
-// What the blocks leave of each part of the prototypes: running softmaxes and sums of prototypes.
-struct Parts {
-  int64_t size, count;
-  Running* running;  // (count, R)
-  float* means;      // (count, R, P)
-};
 
 // Block (x, y, z): tile x of the rows, part y of the prototypes, columns W z ... of the means.
 template <class T, int W>
@@ -115,28 +108,34 @@ struct LossTerm {
 };
 
 template <class T, int W>
-void sweep(const Run& run, const Problem& problem) {
-  Gpu& gpu = Gpu::of(run);
-  Parts parts{gpu::part_size(gpu, problem.tiles() * tile_rows, problem.K), 0, nullptr, nullptr};
-  parts.count = (problem.K + parts.size - 1) / parts.size;
-  parts.running = gpu.scratch<Running>(running_slot, parts.count * problem.R);
-  parts.means = gpu.scratch<float>(means_slot, parts.count * problem.R * problem.P);
+Parts sweep_tiles(Gpu& gpu, const Problem& problem) {
+  Parts parts =
+      gpu::parts_of(gpu, problem, gpu::part_size(gpu, problem.tiles() * tile_rows, problem.K));
   dim3 blocks(static_cast<unsigned>(problem.tiles()), static_cast<unsigned>(parts.count),
               static_cast<unsigned>((problem.P + W - 1) / W));
   GPU_LAUNCH(gpu, (forward_kernel<T, W>),
              gpu::Grid{blocks, dim3(gpu::tile_threads), Sweep<T, W>::bytes}, problem, parts);
-  GPU_LAUNCH(gpu, join_kernel, gpu::Grid{dim3(static_cast<unsigned>(problem.R)), dim3(128)}, parts,
-             problem.R, problem.P, run.out[log_sum_exps].as<float>(), run.out[means].as<float>(),
-             gpu.scratch<float>(bias_slot, problem.R));
+  return parts;
+}
+
+Parts sweep(const Run& run, const Problem& problem) {
+  Gpu& gpu = Gpu::of(run);
+  if (gpu::flash_fits(gpu, problem.P)) return gpu::flash_sweep(gpu, problem);
+  Parts parts{};
+  gpu::with_width(run, problem.P,
+                  [&]<class T, int W>() { parts = sweep_tiles<T, W>(gpu, problem); });
+  return parts;
 }
 
 void forward(const Run& run) {
   Gpu& gpu = Gpu::of(run);
   Problem problem = problem_of(run);
+  float *lse = run.out[log_sum_exps].as<float>(), *mean = run.out[means].as<float>();
+  float* bias = gpu.scratch<float>(gpu::bias_slot, problem.R);
   if (problem.R > 0)
-    gpu::with_width(run, problem.P, [&]<class T, int W>() { sweep<T, W>(run, problem); });
-  LossTerm term{problem, run.out[log_sum_exps].as<float>(), run.out[means].as<float>(),
-                gpu.scratch<float>(bias_slot, problem.R)};
+    GPU_LAUNCH(gpu, join_kernel, gpu::Grid{dim3(static_cast<unsigned>(problem.R)), dim3(128)},
+               sweep(run, problem), problem.R, problem.P, lse, mean, bias);
+  LossTerm term{problem, lse, mean, bias};
   gpu::total(gpu, term, problem.S * problem.P, gpu::StoreTotal{run.out[loss].as<float>()});
 }
 
@@ -176,12 +175,6 @@ struct Pull {
     }
     return static_cast<float>(sum);
   }
-};
-
-struct Slopes {
-  const float *lse, *pull, *weight;  // (R), (R, P), (R)
-  float *dw, *dbias;                 // null: not wanted
-  bool add_dw, add_dbias;
 };
 
 // Block (x, y): 64 prototypes against all rows, columns W y ... of dW.
@@ -229,8 +222,8 @@ __global__ void __launch_bounds__(gpu::tile_threads)
 void back_prototypes(const Run& run, const Problem& problem, const float* dloss) {
   Gpu& gpu = Gpu::of(run);
   const Gradient &dw = run.din[w_student], &dbias = run.din[bias_student];
-  float* pull = gpu.scratch<float>(pull_slot, problem.R * problem.P);
-  float* weight = gpu.scratch<float>(weight_slot, problem.R);
+  float* pull = gpu.scratch<float>(gpu::pull_slot, problem.R * problem.P);
+  float* weight = gpu.scratch<float>(gpu::weight_slot, problem.R);
   gpu::store(gpu, Pull{problem, dloss, problem.P}, pull, problem.R * problem.P);
   gpu::store(gpu, Pull{problem, dloss, 0}, weight, problem.R);
   Slopes slopes{run.out[log_sum_exps].as<float>(),
@@ -240,6 +233,7 @@ void back_prototypes(const Run& run, const Problem& problem, const float* dloss)
                 dbias ? dbias.as<float>() : nullptr,
                 dw.accumulate,
                 dbias.accumulate};
+  if (gpu::flash_fits(gpu, problem.P)) return gpu::flash_slopes(gpu, problem, slopes);
   gpu::with_width(run, problem.P, [&]<class T, int W>() {
     dim3 blocks(static_cast<unsigned>((problem.K + tile_rows - 1) / tile_rows),
                 static_cast<unsigned>((problem.P + W - 1) / W));

@@ -26,19 +26,34 @@ struct Problem {
   const double* pairs;      // (views, teacher_views)
   const float* row_weight;  // (S) or null
 
-  GPU_DEVICE RowTile tile(int64_t n) const {
-    int64_t of_student = (S + tile_rows - 1) / tile_rows;
-    if (n < of_student) return {student, n * tile_rows, n * tile_rows, S - n * tile_rows, true};
-    int64_t row = (n - of_student) * tile_rows;
+  GPU_DEVICE RowTile tile(int64_t n, int64_t height = tile_rows) const {
+    int64_t of_student = (S + height - 1) / height;
+    if (n < of_student) return {student, n * height, n * height, S - n * height, true};
+    int64_t row = (n - of_student) * height;
     return {teacher, row, S + row, R - S - row, false};
   }
   GPU_DEVICE double weight(int64_t s, int64_t u) const {
     double pair = pairs[s / images * teacher_views + u];
     return row_weight ? pair * row_weight[s] : pair;
   }
-  int64_t tiles() const {
-    return (S + tile_rows - 1) / tile_rows + (R - S + tile_rows - 1) / tile_rows;
+  int64_t tiles(int64_t height = tile_rows) const {
+    return (S + height - 1) / height + (R - S + height - 1) / height;
   }
+};
+
+// What the blocks of the first sweep leave of each part of the prototypes: running softmaxes and
+// sums of prototypes.
+struct Parts {
+  int64_t size, count;
+  Running* running;  // (count, R)
+  float* means;      // (count, R, P)
+};
+
+// What the second sweep goes by, and what it finds.
+struct Slopes {
+  const float *lse, *pull, *weight;  // (R), (R, P), (R)
+  float *dw, *dbias;                 // null: not wanted
+  bool add_dw, add_dbias;
 };
 
 inline Logits logits_of(const Run& run, int first, const char* temperature) {
@@ -47,7 +62,17 @@ inline Logits logits_of(const Run& run, int first, const char* temperature) {
                 bias ? bias.as<float>() : nullptr, run.attrs.number(temperature));
 }
 
-constexpr int pairs_slot = 0;  // of working memory
+// Slots of working memory.
+constexpr int pairs_slot = 0, means_slot = 1, running_slot_of_parts = 2, bias_slot = 3,
+              pull_slot = 4, weight_slot = 5, rows_slot = 6, prototypes_slot = 7;
+
+// Parts of `size` prototypes each.
+inline Parts parts_of(Gpu& gpu, const Problem& problem, int64_t size) {
+  Parts parts{size, (problem.K + size - 1) / size, nullptr, nullptr};
+  parts.running = gpu.scratch<Running>(running_slot_of_parts, parts.count * problem.R);
+  parts.means = gpu.scratch<float>(means_slot, parts.count * problem.R * problem.P);
+  return parts;
+}
 
 inline Problem problem_of(const Run& run) {
   Problem problem{logits_of(run, z_student, "student_temperature"),

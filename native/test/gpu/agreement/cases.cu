@@ -173,7 +173,7 @@ void add_search(Cases& cases) {
   // So near each other that tensor cores cannot tell, and some the nearest of many.
   cases.push_back(
       {"koleo",
-       {{{200, 48}, Dtype::F32, 0.9, 1}},
+       {{{300, 400}, Dtype::F32, 0.9, 1}},
        {{"eps", {1e-8}}, {"norm_eps", {1e-8}}, {"pairwise_eps", {0}}, {"min_distance", {1e-3}}},
        1e-4});
   for (auto [K, P, epsilon] : {std::array<double, 3>{1, 64, 0.1},

@@ -18,7 +18,9 @@ std::vector<Case> rounded_cases(const std::vector<Case>& exact) {
   size_t n = 0;
   for (Case c : exact) {
     auto found = tolerances.find(c.op);
-    if (found == tolerances.end() || n++ % 3) continue;
+    if (found == tolerances.end()) continue;
+    // Those have kernels of their own for bf16.
+    if (c.op != "prototype_cross_entropy" && n++ % 3) continue;
     c.precision = Precision::BF16;
     c.tolerance = found->second;
     cases.push_back(c);
