@@ -10,6 +10,7 @@
 
 #include "products.cuh"
 #include "rounded.cuh"
+#include "stages.cuh"
 
 namespace protea::gpu {
 namespace {
@@ -38,37 +39,20 @@ struct Sides {
   Candidate* found;  // (2 side)
 };
 
-GPU_DEVICE void fetch(f16* to, const f16* from, int64_t padded) {
-  constexpr int width = 8;  // numbers of one copy
-  for (int n = static_cast<int>(threadIdx.x); n < side * depth / width; n += tile_threads) {
-    int r = n / (depth / width), k = n % (depth / width) * width;
-    copy_async<16>(to + r * stride + k, from + r * padded + k, true);
-  }
-}
-
-// The rounded similarities of a tile; what comes next is fetched meanwhile.
+// The rounded similarities of a tile.
 GPU_DEVICE void multiply_halves(Rough& product, const Search& search, int64_t row, int64_t column,
                                 f16* stages) {
   const f16 *a = search.halves + row * search.padded, *b = search.halves + column * search.padded;
-  auto stage = [&](int64_t k) { return stages + k / depth % 2 * 2 * operand; };
-  auto fetch_step = [&](int64_t k) {
-    fetch(stage(k), a + k, search.padded);
-    fetch(stage(k) + operand, b + k, search.padded);
-    commit_copies();
+  auto left = [&](int stage) { return stages + 2 * stage * operand; };
+  auto right = [&](int stage) { return left(stage) + operand; };
+  auto fetch = [&](int64_t k, int stage) {
+    fetch_rows<depth>(left(stage), stride, a + k, search.padded, side);
+    fetch_rows<depth>(right(stage), stride, b + k, search.padded, side);
   };
   product.clear();
-  fetch_step(0);
-  for (int64_t k = 0; k < search.padded; k += depth) {
-    if (k + depth < search.padded) {
-      fetch_step(k + depth);
-      wait_copies<1>();
-    } else {
-      wait_copies<0>();
-    }
-    __syncthreads();
-    product.multiply(stage(k), stride, stage(k) + operand, stride, depth);
-    __syncthreads();
-  }
+  in_stages(0, search.padded, depth, fetch, [&](int64_t, int stage) {
+    product.multiply(left(stage), stride, right(stage), stride, depth);
+  });
 }
 
 // A row is not similar to itself, and not to what is no row.

@@ -1,5 +1,5 @@
 #include "../cuda/map.cuh"
-#include "prototype_rows.cuh"
+#include "log_sums.h"
 
 namespace protea {
 namespace {
@@ -38,9 +38,10 @@ void forward(const Run& run) {
   int64_t R = logits.z.rows, K = logits.w.rows;
   float *lse = run.out[1].as<float>(), *row_bias = gpu.scratch<float>(0, R);
   float* sums = gpu.scratch<float>(1, K);
-  gpu::log_sums(gpu, logits, 1, lse);
+  gpu::LogSums log_sums(gpu, logits);
+  log_sums.over_prototypes(logits.bias, 1, lse);
   gpu::store(gpu, Negated{lse}, row_bias, R);
-  gpu::log_sums(gpu, logits.turned(row_bias), 1, sums);
+  log_sums.over_rows(row_bias, 1, sums);
   Marginal marginal{sums, logits.bias, -std::log(static_cast<float>(R)), log_of(run)};
   gpu::store(gpu, marginal, run.out[0].as<float>(), K);
 }
@@ -126,7 +127,7 @@ void backward(const Run& run) {
   Upstream upstream{run.dout[0].as<float>(), run.out[0].as<float>(), 1 / static_cast<float>(R),
                     log_of(run)};
   gpu::store(gpu, upstream, g, K);
-  gpu::row_means(gpu, logits, g, s);
+  gpu::LogSums(gpu, logits).row_means(g, s);
   LogitSlope slope{logits, run.out[1].as<float>(), g, s};
   float* none = nullptr;
   if (dz)

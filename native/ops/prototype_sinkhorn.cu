@@ -1,4 +1,4 @@
-#include "prototype_rows.cuh"
+#include "log_sums.h"
 
 namespace protea {
 namespace {
@@ -8,16 +8,16 @@ void forward(const Run& run) {
   Gpu& gpu = Gpu::of(run);
   gpu::Logits logits(z.as<float>(), z.dim(0), w.as<float>(), w.dim(0), z.dim(1), nullptr,
                      run.attrs.number("temperature"));
+  gpu::LogSums sums(gpu, logits);
   float *log_v = gpu.scratch<float>(0, z.dim(0)), *log_u = run.out[0].as<float>();
   if (run.attrs.integer("from_probabilities", 0))
-    gpu::log_sums(gpu, logits, -1, log_v);
+    sums.over_prototypes(nullptr, -1, log_v);
   else
     gpu.fill(log_v, 0, z.dim(0) * sizeof(float));
   int64_t iterations = run.attrs.integer("iterations");
   for (int64_t i = 0; i < iterations; i++) {
-    gpu::log_sums(gpu, logits.turned(log_v), -1, log_u);
-    logits.bias = log_u;
-    if (i + 1 < iterations) gpu::log_sums(gpu, logits, -1, log_v);
+    sums.over_rows(log_v, -1, log_u);
+    if (i + 1 < iterations) sums.over_prototypes(log_u, -1, log_v);
   }
 }
 

@@ -141,7 +141,8 @@ void add_prototypes(Cases& cases) {
   }
   add_cross_entropy(cases, 43, 1000, 64, true);
   add_cross_entropy(cases, 7, 4099, 64, false);
-  for (auto [R, K, P] : {std::array<int64_t, 3>{1, 1000, 64}, {7, 1, 64}, {129, 130, 100}}) {
+  for (auto [R, K, P] :
+       {std::array<int64_t, 3>{1, 1000, 64}, {7, 1, 64}, {9, 140, 200}, {129, 130, 100}}) {
     Input z = points({R, P}), w = points({K, P}), bias{{K}};
     for (double log : {0, 1})
       cases.push_back({"prototype_marginal",
@@ -173,7 +174,7 @@ void add_search(Cases& cases) {
   // So near each other that tensor cores cannot tell, and some the nearest of many.
   cases.push_back(
       {"koleo",
-       {{{300, 400}, Dtype::F32, 0.9, 1}},
+       {{{300, 100}, Dtype::F32, 0.6, 1}},
        {{"eps", {1e-8}}, {"norm_eps", {1e-8}}, {"pairwise_eps", {0}}, {"min_distance", {1e-3}}},
        1e-4});
   for (auto [K, P, epsilon] : {std::array<double, 3>{1, 64, 0.1},
