@@ -75,6 +75,16 @@ struct WarpRows {
       for (int e = 0; e < 4; e++) body(e / 2, j * 8 + lane_index() % 4 * 2 + e % 2, value[j][e]);
   }
 
+  // Calls body(upper, column, value, value of the other).
+  template <class Body>
+  GPU_DEVICE void each_with(WarpRows& other, const Body& body) {
+#pragma unroll
+    for (int j = 0; j < N / 8; j++)
+#pragma unroll
+      for (int e = 0; e < 4; e++)
+        body(e / 2, j * 8 + lane_index() % 4 * 2 + e % 2, value[j][e], other.value[j][e]);
+  }
+
  private:
   template <class T>
   GPU_DEVICE void add_pair(int j, const uint32_t (&left)[4], const uint32_t (&right)[4]) {

@@ -7,6 +7,7 @@ using gpu::block_tokens;
 using gpu::Heads;
 using gpu::Layout;
 using gpu::load_tile;
+using gpu::Saved;
 using gpu::score_stride;
 using gpu::Square;
 using gpu::Tile;
@@ -99,15 +100,7 @@ void forward_of(const Run& run, const AttentionShape& s) {
 }
 
 template <class T, int W>
-void backward_of(const Run& run, const AttentionShape& s) {
-  Gpu& gpu = Gpu::of(run);
-  const Gradient& dqkv = run.din[0];
-  int64_t rows = s.pieces() * s.N;
-  float* delta = gpu.scratch<float>(0, rows);
-  gpu::Saved saved{run.in[0].as<float>(), run.out[1].as<float>(), delta, run.dout[0].as<float>()};
-  gpu::Grid warps{dim3(static_cast<unsigned>((rows + 7) / 8)), dim3(256)};
-  GPU_LAUNCH(gpu, gpu::delta_kernel, warps, Heads(s), run.out[0].as<float>(), saved.dy, delta,
-             rows);
+void backward_of(Gpu& gpu, const AttentionShape& s, const Saved& saved, const Gradient& dqkv) {
   gpu::Grid grid{blocks_of(s), dim3(gpu::tile_threads), gpu::Backward<T, W, false>::bytes};
   GPU_LAUNCH(gpu, (gpu::dq_kernel<T, W>), grid, Heads(s), saved, dqkv.as<float>(), dqkv.accumulate);
   GPU_LAUNCH(gpu, (gpu::dkv_kernel<T, W>), grid, Heads(s), saved, dqkv.as<float>(),
@@ -120,8 +113,9 @@ void forward_in(const Run& run, const AttentionShape& s) {
 }
 
 template <class T>
-void backward_in(const Run& run, const AttentionShape& s) {
-  s.width <= 64 ? backward_of<T, 64>(run, s) : backward_of<T, 128>(run, s);
+void backward_in(Gpu& gpu, const AttentionShape& s, const Saved& saved, const Gradient& dqkv) {
+  s.width <= 64 ? backward_of<T, 64>(gpu, s, saved, dqkv)
+                : backward_of<T, 128>(gpu, s, saved, dqkv);
 }
 
 AttentionShape shape_of(const Run& run) {
@@ -134,15 +128,33 @@ AttentionShape shape_of(const Run& run) {
 void forward(const Run& run) {
   AttentionShape s = shape_of(run);
   if (s.pieces() == 0) return;
-  bool exact = Gpu::of(run).precision() == Precision::F32;
-  exact ? forward_in<float>(run, s) : forward_in<gpu::bf16>(run, s);
+  Gpu& gpu = Gpu::of(run);
+  if (gpu::flash_attention_fits(gpu, s))
+    gpu::flash_attention(gpu, s, run.in[0].as<float>(), run.out[0].as<float>(),
+                         run.out[1].as<float>());
+  else if (gpu.precision() == Precision::F32)
+    forward_in<float>(run, s);
+  else
+    forward_in<gpu::bf16>(run, s);
 }
 
 void backward(const Run& run) {
   AttentionShape s = shape_of(run);
-  if (!run.din[0] || s.pieces() == 0) return;
-  bool exact = Gpu::of(run).precision() == Precision::F32;
-  exact ? backward_in<float>(run, s) : backward_in<gpu::bf16>(run, s);
+  const Gradient& dqkv = run.din[0];
+  if (!dqkv || s.pieces() == 0) return;
+  Gpu& gpu = Gpu::of(run);
+  int64_t rows = s.pieces() * s.N;
+  float* delta = gpu.scratch<float>(0, rows);
+  Saved saved{run.in[0].as<float>(), run.out[1].as<float>(), delta, run.dout[0].as<float>()};
+  gpu::Grid warps{dim3(static_cast<unsigned>((rows + 7) / 8)), dim3(256)};
+  GPU_LAUNCH(gpu, gpu::delta_kernel, warps, Heads(s), run.out[0].as<float>(), saved.dy, delta,
+             rows);
+  if (gpu::flash_attention_fits(gpu, s))
+    gpu::flash_attention_back(gpu, s, saved, dqkv.as<float>(), dqkv.accumulate);
+  else if (gpu.precision() == Precision::F32)
+    backward_in<float>(gpu, s, saved, dqkv);
+  else
+    backward_in<gpu::bf16>(gpu, s, saved, dqkv);
 }
 
 }  // namespace

@@ -1,12 +1,12 @@
 #pragma once
 // What the CUDA attention ops share: blocks of 64 queries against blocks of 64 keys, in shared
 // memory. Scores are computed again wherever they are needed; nothing of size N x N is kept.
-#include "../cuda/tile.cuh"
+#include "../cuda/products.cuh"
 #include "attention.h"
 
 namespace protea::gpu {
 
-constexpr int block_tokens = 64;
+constexpr int block_tokens = tile_rows;
 
 // One (image, head) of qkv (B, N, 3 D) and of a (B, N, D).
 struct Heads {
@@ -35,7 +35,6 @@ constexpr int most_width = 128;
 // Scores and probabilities of one block of queries and one of keys.
 template <class T>
 using Square = Tile<T, 4, 4>;
-constexpr int score_stride = block_tokens + 1;
 
 // How operands lie in shared memory, W being the width of a head rounded up.
 template <class T, int W>

@@ -1,7 +1,7 @@
 #pragma once
 // Backward of attention: scores are computed again, dq by blocks of queries that go over all keys,
 // dk and dv by blocks of keys that go over all queries.
-#include "attention.cuh"
+#include "attention_flash.h"
 
 namespace protea::gpu {
 
@@ -17,10 +17,6 @@ namespace protea::gpu {
   sum = gpu::warp_sum(sum);
   if (i < rows && gpu::lane_index() == 0) delta[i] = sum;
 }
-
-struct Saved {
-  const float *qkv, *lse, *delta, *dy;
-};
 
 // p = e^(scale q k - lse) and ds = scale p (dy v - delta), both (64, 64), of one block of queries
 // (rows) and keys (columns), or with the roles exchanged.

@@ -2,10 +2,9 @@
 // What the sweeps over prototypes in bf16 are made of. A block has 128 rows of its own, 16 a warp,
 // in shared memory, and meets the columns 32 at a time; rows of both are W numbers, padded with
 // zeros. The plan is that of FlashAttention-2 (Dao 2023).
-#include "../cuda/products.cuh"
 #include "../cuda/rounded.cuh"
 #include "../cuda/stages.cuh"
-#include "../cuda/warp_rows.cuh"
+#include "../cuda/two_rows.cuh"
 
 namespace protea::gpu {
 
@@ -69,44 +68,5 @@ inline void round_for_flash(Gpu& gpu, const View& from, bf16* to) {
 inline int64_t flash_size(const View& rows) {
   return whole(rows.rows, flash_rows) * flash_width(rows.depth);
 }
-
-// The row of the block that a lane keeps.
-GPU_DEVICE int row_of_lane(int upper) { return warp_index() * 16 + lane_index() / 4 + 8 * upper; }
-
-// e^x
-GPU_DEVICE float exponential(float x) { return exp2f(x * 1.44269504f); }
-
-// The softmax of a lane's two rows so far; its sums are those of its own columns.
-struct TwoRows {
-  float top[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0}, valued[2] = {0, 0};
-
-  // Logits become e^(logit - top). Returns what older sums were multiplied by.
-  GPU_DEVICE float2 take(WarpRows<flash_columns>& logits, const float* values, int64_t count) {
-    float most[2] = {top[0], top[1]}, shrink[2];
-    logits.each([&](int upper, int, float l) { most[upper] = fmaxf(most[upper], l); });
-    for (int r = 0; r < 2; r++) {
-      most[r] = quad_max(most[r]);
-      shrink[r] = shrinkage(top[r], most[r]);
-      top[r] = most[r];
-      sum[r] *= shrink[r];
-      valued[r] *= shrink[r];
-    }
-    logits.each([&](int upper, int j, float& l) {
-      l = l == -INFINITY ? 0 : exponential(l - top[upper]);
-      sum[upper] += l;
-      if (values && j < count) valued[upper] += l * values[j];
-    });
-    return make_float2(shrink[0], shrink[1]);
-  }
-
-  // Leaves the softmax of each row of the block that is below `rows` in `to`.
-  GPU_DEVICE void leave(Running* to, int64_t rows) const {
-    for (int upper = 0; upper < 2; upper++) {
-      Running running = {top[upper], quad_sum(sum[upper]), quad_sum(valued[upper])};
-      int64_t r = row_of_lane(upper);
-      if (lane_index() % 4 == 0 && r < rows) to[r] = running;
-    }
-  }
-};
 
 }  // namespace protea::gpu
