@@ -9,7 +9,6 @@
 namespace simt {
 namespace {
 
-constexpr size_t shared_limit = 227 << 10;
 size_t launch_count;
 
 void end_thread() {
@@ -112,9 +111,9 @@ void run(const Launch& launch) {
 
 void check_launch(const Launch& l) {
   uint64_t size = uint64_t{l.block.x} * l.block.y * l.block.z;
-  bool fits = size > 0 && size <= max_threads && size % 32 == 0 && l.shared <= shared_limit &&
-              l.grid.x > 0 && l.grid.y > 0 && l.grid.z > 0 && l.grid.x <= 0x7fffffffu &&
-              l.grid.y <= 65535 && l.grid.z <= 65535;
+  bool fits = size > 0 && size <= max_threads && size % 32 == 0 &&
+              l.shared <= config.shared_limit && l.grid.x > 0 && l.grid.y > 0 && l.grid.z > 0 &&
+              l.grid.x <= 0x7fffffffu && l.grid.y <= 65535 && l.grid.z <= 65535;
   if (fits) return;
   std::ostringstream what;
   what << "launch refused: " << l.name << " with grid " << uint3{l.grid.x, l.grid.y, l.grid.z}

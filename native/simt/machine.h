@@ -67,6 +67,7 @@ struct Config {
   long fail_allocation = 0;  // the n-th cudaMalloc from now fails; 0: none
   bool fail_after = false;   // and all after it
   Driver driver = Driver::Ready;
+  size_t shared_limit = 227 << 10;  // bytes of shared memory a block can have
   Site skip = {};  // a barrier, warp barrier or wait that is left out, as if it were not written
 };
 extern Config config;

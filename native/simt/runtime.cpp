@@ -89,7 +89,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   *properties = {};
   std::strcpy(properties->name, "emulated GPU (no hardware)");
   properties->totalGlobalMem = memory;
-  properties->sharedMemPerBlockOptin = 227 << 10;
+  properties->sharedMemPerBlockOptin = simt::config.shared_limit;
   properties->major = 9;
   properties->multiProcessorCount = 4;
   return cudaSuccess;

@@ -69,7 +69,16 @@ void use_schedule(int i) {
 #endif
 }
 
+void use_card(const Case& c) {
+#ifndef __CUDACC__
+  simt::config.shared_limit = (c.small_card ? 99 : 227) << 10;
+#else
+  (void)c;
+#endif
+}
+
 void run(const Case& c, Sum& sum) {
+  use_card(c);
   Runtime runtime;
   runtime.set_poison(true);
   runtime.arena(Device::Cuda).set_exact(true);

@@ -29,11 +29,12 @@ struct Case {
   double least = 1e-30;      // arrays with nothing larger are measured by this
   Dtype truth = Dtype::F64;  // what the CPU computes in; F32 for ops that know nothing else
   Precision precision = Precision::F32;
+  bool small_card = false;  // emulated, with as little shared memory as a card of capability 8.6
 };
 
 std::vector<Case> agreement_cases();
 std::vector<Case> image_cases();
-// Every third case of what runs on tensor cores once more, with operands in bf16.
+// What runs on tensor cores once more with operands in bf16, every third case of matrix products.
 std::vector<Case> rounded_cases(const std::vector<Case>& exact);
 std::string name_of(const Case& c);
 

@@ -141,8 +141,11 @@ void add_prototypes(Cases& cases) {
   }
   add_cross_entropy(cases, 43, 1000, 64, true);
   add_cross_entropy(cases, 7, 4099, 64, false);
-  for (auto [R, K, P] :
-       {std::array<int64_t, 3>{1, 1000, 64}, {7, 1, 64}, {9, 140, 200}, {129, 130, 100}}) {
+  for (auto [R, K, P] : {std::array<int64_t, 3>{1, 1000, 64},
+                         {7, 1, 64},
+                         {9, 140, 200},
+                         {5, 66, 300},
+                         {129, 130, 100}}) {
     Input z = points({R, P}), w = points({K, P}), bias{{K}};
     for (double log : {0, 1})
       cases.push_back({"prototype_marginal",

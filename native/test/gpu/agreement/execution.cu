@@ -170,6 +170,7 @@ Results results(Runtime& runtime, const Case& c, Device device, Dtype real) {
 
 std::string name_of(const Case& c) {
   std::string name = c.op + (c.precision == Precision::BF16 ? " in bf16" : "");
+  if (c.small_card) name += " on a small card";
   for (const Input& input : c.in) {
     std::ostringstream shape;
     shape << " " << input.shape;

@@ -20,11 +20,14 @@ std::vector<Case> rounded_cases(const std::vector<Case>& exact) {
   for (Case c : exact) {
     auto found = tolerances.find(c.op);
     if (found == tolerances.end()) continue;
-    // Those have kernels of their own for bf16.
-    if (!c.op.starts_with("prototype_") && c.op != "attention" && n++ % 3) continue;
+    // These have kernels of their own for bf16, and others where they do not fit.
+    bool own = c.op.starts_with("prototype_") || c.op == "attention";
+    if (!own && n++ % 3) continue;
     c.precision = Precision::BF16;
     c.tolerance = found->second;
     cases.push_back(c);
+    c.small_card = true;
+    if (c.op == "attention" || (own && c.in[0].shape.dim(-1) > 128)) cases.push_back(c);
   }
   return cases;
 }
