@@ -12,7 +12,12 @@ const products = [['products'], ['products', 'own']];
 export async function nativeOps(until, wanted = () => true) {
   const { text } = await run('list', [native, 'list'], { until });
   const ops = text.split('\n').filter((line) => /^[a-z][a-z_0-9]*$/.test(line) && wanted(line));
-  const parts = [['machine'], ['nearest'], ...products, ...ops.map((op) => ['agreement', `${op} `])];
+  const parts = [
+    ['machine'],
+    ['nearest'],
+    ...products,
+    ...ops.map((op) => ['agreement', `${op} `]),
+  ];
   const jobs = parts.map((part) => async () => {
     const name = part.join(' ').trim();
     const env = part[1] === 'own' ? { PROTEA_CUBLASLT: 'off' } : {};
