@@ -64,7 +64,7 @@ std::string Blas::try_out() {
 Matrix Blas::rounded(int slot, Matrix matrix, int64_t rows, int64_t columns) {
   int64_t stride = whole(columns, 8);
   bf16* to = gpu_.scratch<bf16>(slot, rows * stride);
-  round_rows(gpu_, {matrix.data, rows, columns, matrix.stride, 1}, to, rows, stride);
+  round_rows(gpu_, View{matrix.data, rows, columns, matrix.stride, 1}, to, rows, stride);
   return {reinterpret_cast<const float*>(to), stride, matrix.transpose};
 }
 

@@ -1,25 +1,34 @@
 #pragma once
 #include "rows.cuh"
+#include "tile.cuh"
 
 namespace protea::gpu {
 
-// u = x / max(||x||, eps), the norm taken in double and kept where `norm` or `inverse_norm` is
-// given.
+// Rows of a stored matrix over their lengths, of which only the inverse is kept. Outside it is 0.
+struct Directions {
+  const float *data, *inverse;
+  int64_t rows, depth;
+  static constexpr int64_t row = 0, along = 1;
+  GPU_DEVICE float at(int64_t i, int64_t k) const {
+    return i < rows && k < depth ? data[i * depth + k] * inverse[i] : 0;
+  }
+};
+
+// The length of each row, taken in double, and 1 / max(length, eps); those that are not null.
 template <bool whole_block>
-__global__ void normalise_kernel(int64_t rows, int64_t D, const float* x, double eps, float* u,
-                                 float* norm, double* inverse_norm) {
+__global__ void lengths_kernel(int64_t rows, int64_t D, const float* x, double eps, float* length,
+                               float* inverse, double* exact_inverse) {
   RowTeam<whole_block> team;
   bool inside = team.row < rows;
   const float* from = x + (inside ? team.row : 0) * D;
   double square = 0;
   for (int64_t d = team.index; d < D; d += team.size)
     square += static_cast<double>(from[d]) * from[d];
-  double length = sqrt(team.sum(square)), inverse = 1 / (length < eps ? eps : length);
-  if (!inside) return;
-  for (int64_t d = team.index; d < D; d += team.size)
-    u[team.row * D + d] = static_cast<float>(from[d] * inverse);
-  if (norm && team.index == 0) norm[team.row] = static_cast<float>(length);
-  if (inverse_norm && team.index == 0) inverse_norm[team.row] = inverse;
+  double found = sqrt(team.sum(square)), inverted = 1 / (found < eps ? eps : found);
+  if (!inside || team.index > 0) return;
+  if (length) length[team.row] = static_cast<float>(found);
+  if (inverse) inverse[team.row] = static_cast<float>(inverted);
+  if (exact_inverse) exact_inverse[team.row] = inverted;
 }
 
 }  // namespace protea::gpu

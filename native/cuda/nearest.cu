@@ -24,7 +24,7 @@ constexpr int halves_slot = Gpu::first_inner_slot, rough_slot = Gpu::first_inner
 using Rough = Tile<f16, side / 16, side / 16>;
 
 struct Search {
-  View u;
+  Directions u;
   const f16* halves;  // (padded rows, padded), with zeros behind rows and depth
   int64_t padded;     // a multiple of `depth`
   unsigned* rough;    // the best rounded similarity of every row so far, as ordered()
@@ -88,11 +88,11 @@ GPU_DEVICE void set_limits(const Rough& product, const Search& search, int64_t r
   __syncthreads();
 }
 
-// The similarity of two rows, summed up in the order of Tile<float>.
-GPU_DEVICE float similarity(const View& u, int64_t i, int64_t j) {
+// The similarity of two rows, rounded and summed up as Tile<float> does it.
+GPU_DEVICE float similarity(const Directions& u, int64_t i, int64_t j) {
   const float *a = u.data + i * u.depth, *b = u.data + j * u.depth;
-  float sum = 0;
-  for (int64_t k = 0; k < u.depth; k++) sum += a[k] * b[k];
+  float left = u.inverse[i], right = u.inverse[j], sum = 0;
+  for (int64_t k = 0; k < u.depth; k++) sum += (a[k] * left) * (b[k] * right);
   return sum;
 }
 
@@ -132,7 +132,7 @@ GPU_DEVICE void compute_listed(const Search& search, int64_t row, int64_t column
 // So many are near each other that a list of them is no help.
 GPU_DEVICE void compute_all(const Search& search, int64_t row, int64_t column, const Sides& sides,
                             float* operands) {
-  const View& u = search.u;
+  const Directions& u = search.u;
   for (int part = 0; part < 4; part++) {
     int down = part / 2 * tile_rows, across = part % 2 * tile_rows;
     Tile<float, 4, 4> product;
@@ -180,7 +180,7 @@ __global__ void __launch_bounds__(tile_threads) search_kernel(Search search) {
 
 }  // namespace
 
-void search_nearest(Gpu& gpu, const View& u, Candidate* best) {
+void search_nearest(Gpu& gpu, const Directions& u, Candidate* best) {
   static_assert(2 * side == tile_threads);
   int64_t rows = whole(u.rows, side), padded = whole(u.depth, depth), tiles = rows / side;
   f16* halves = gpu.scratch<f16>(halves_slot, rows * padded);

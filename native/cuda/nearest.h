@@ -1,7 +1,7 @@
 #pragma once
 // The most similar other row of every row: over tiles of the upper triangle, each for its rows and
 // its columns. Nothing of size rows x rows is kept.
-#include "tile.cuh"
+#include "directions.cuh"
 
 namespace protea::gpu {
 
@@ -34,8 +34,7 @@ GPU_DEVICE int64_t row_of(Candidate found, int64_t of) {
   return static_cast<int64_t>(0xffffffffu - static_cast<unsigned>(found));
 }
 
-// best (rows) = the candidate of every row of u, whose rows are directions and lie together. Uses
-// inner slots of working memory.
-void search_nearest(Gpu& gpu, const View& u, Candidate* best);
+// best (rows) = the candidate of every row of u. Uses inner slots of working memory.
+void search_nearest(Gpu& gpu, const Directions& u, Candidate* best);
 
 }  // namespace protea::gpu

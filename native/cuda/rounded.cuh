@@ -5,8 +5,8 @@
 namespace protea::gpu {
 
 // to (rows, columns), columns a multiple of 8; beyond `from` it is 0.
-template <class T>
-__global__ void round_kernel(View from, T* to, int64_t rows, int64_t columns) {
+template <class T, class V>
+__global__ void round_kernel(V from, T* to, int64_t rows, int64_t columns) {
   int64_t pieces = columns / 8;
   for (int64_t n = first_index(); n < rows * pieces; n += index_stride()) {
     int64_t i = n / pieces, k = n % pieces * 8;
@@ -15,10 +15,10 @@ __global__ void round_kernel(View from, T* to, int64_t rows, int64_t columns) {
   }
 }
 
-template <class T>
-void round_rows(Gpu& gpu, const View& from, T* to, int64_t rows, int64_t columns) {
+template <class T, class V>
+void round_rows(Gpu& gpu, const V& from, T* to, int64_t rows, int64_t columns) {
   if (rows * columns == 0) return;
-  GPU_LAUNCH(gpu, round_kernel<T>, cover(rows * columns / 8), from, to, rows, columns);
+  GPU_LAUNCH(gpu, (round_kernel<T, V>), cover(rows * columns / 8), from, to, rows, columns);
 }
 
 inline int64_t whole(int64_t size, int64_t unit) { return (size + unit - 1) / unit * unit; }

@@ -163,15 +163,14 @@ struct View {
   }
 };
 
-// Rows of a stored matrix in the order of a list.
+// Rows of a view in the order of a list.
+template <class V>
 struct Listed {
-  const float* data;
+  V of;
   const int32_t* list;
   int64_t rows, depth;
   static constexpr int64_t row = 0, along = 1;
-  GPU_DEVICE float at(int64_t i, int64_t k) const {
-    return i < rows && k < depth ? data[list[i] * depth + k] : 0;
-  }
+  GPU_DEVICE float at(int64_t i, int64_t k) const { return i < rows ? of.at(list[i], k) : 0; }
 };
 
 // Copies the part (R, D) of `view` that begins at (i, k) to shared memory, rounded to T. Threads

@@ -5,9 +5,8 @@
 //   Below m the logarithm goes on as a parabola of the same value and slope,
 //   log(m + eps) + (d^2 - m^2) / (2 m (m + eps)): near copies are pushed apart with a force of at
 //   most 1 / (m + eps) instead of one that grows without bound.
-//   saves ||x|| (B), d (B), and on a GPU u (B, D); the CPU makes u again where it needs it. The
-//   gradient reaches both ends of each pair and passes through the normalisation; at d_i = 0 that
-//   of the norm is taken as 0.
+//   saves ||x|| (B) and d (B); u is made again where it is needed. The gradient reaches both ends
+//   of each pair and passes through the normalisation; at d_i = 0 that of the norm is taken as 0.
 //   The search goes over tiles of the upper triangle of u uᵀ, of which only a block of rows is
 //   there as u at a time; each tile serves its rows and its columns; nothing of size B x B is made.
 //   Sablayrolles et al. 2019, eq. 2; for prototypes Govindarajan et al. 2024, eq. 8
@@ -25,7 +24,7 @@
 namespace protea {
 namespace {
 
-enum { loss, nearest, directions, norms, distances };
+enum { loss, nearest, norms, distances };
 
 }  // namespace
 
@@ -38,13 +37,10 @@ Outputs koleo_infer(std::span<const Tensor> in, const Attrs& attrs) {
   for (const char* name : {"eps", "pairwise_eps", "min_distance"})
     check(attrs.number(name) >= 0, Code::Unsupported, "[koleo] ", name, " must be >= 0");
   Spec per_row{Shape{x.dim(0)}, x.dtype};
-  bool on_cpu = x.device == Device::Cpu;
-  Spec directions{on_cpu ? Shape{0} : x.shape, x.dtype};
-  Outputs outputs{
-      {{Shape{}, x.dtype}, {Shape{x.dim(0)}, Dtype::I32}, directions, per_row, per_row}};
+  Outputs outputs{{{Shape{}, x.dtype}, {Shape{x.dim(0)}, Dtype::I32}, per_row, per_row}};
   outputs.visible = 2;
-  outputs.reads_in = on_cpu ? 1 : 0;
-  outputs.reads_out = 0b11110;
+  outputs.reads_in = 1;
+  outputs.reads_out = 0b1110;
   return outputs;
 }
 

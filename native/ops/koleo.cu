@@ -1,18 +1,16 @@
 #include <cmath>
 
-#include "../cuda/directions.cuh"
 #include "../cuda/map.cuh"
 #include "../cuda/nearest.h"
 #include "../cuda/sums.cuh"
-#include "l2_normalize.cuh"
 
 namespace protea {
 namespace {
 
 using gpu::Candidate;
-using gpu::View;
+using gpu::Directions;
 
-enum { loss, nearest, directions, norms, distances };
+enum { loss, nearest, norms, distances };
 
 struct Repulsion {
   double eps, least;
@@ -31,8 +29,9 @@ struct Repulsion {
 };
 
 // The distance of every row to its nearest, in double; a warp a row.
-__global__ void distance_kernel(View u, const Candidate* best, double pairwise, Repulsion repulsion,
-                                int32_t* nearest_of, float* distance_of, double* value) {
+__global__ void distance_kernel(Directions u, const Candidate* best, double pairwise,
+                                Repulsion repulsion, int32_t* nearest_of, float* distance_of,
+                                double* value) {
   int64_t i = static_cast<int64_t>(blockIdx.x) * gpu::warp_count() + gpu::warp_index();
   int64_t row = i < u.rows ? i : 0;
   int64_t j = gpu::row_of(best[row], row);
@@ -70,10 +69,11 @@ __global__ void follow_kernel(const int32_t* nearest_of, int64_t B, Followers fo
   }
 }
 
-// dx from du_i = g_i (u_i - u_nn(i) + e) - Σ_{j: nn(j) = i} g_j (u_j - u_i + e) in the order of j,
-// g_i = -dloss / B slope(d_i) / d_i, through the normalisation. A warp a row.
+// With g_i = -dloss / B slope(d_i) / d_i
+//   du_i = g_i (u_i - u_nn(i) + e) - Σ_{j: nn(j) = i} g_j (u_j - u_i + e) in the order of j
+//   dx_i = (du_i - u_i <u_i, du_i>) / ||x_i||
 struct Pull {
-  View u;
+  Directions u;
   const int32_t* nearest;
   Followers followers;
   const float *distance, *norm, *dloss;
@@ -109,21 +109,26 @@ GPU_DEVICE void each_of_many(const Pull& pull, int64_t row, int count, const Bod
   }
 }
 
-__global__ void pull_kernel(Pull pull, float* du) {
-  int64_t i = static_cast<int64_t>(blockIdx.x) * gpu::warp_count() + gpu::warp_index();
-  const View& u = pull.u;
-  int64_t row = i < u.rows ? i : 0;
-  int count = i < u.rows ? pull.followers.count[row] : 0, lane = gpu::lane_index();
+constexpr int held = 16;  // columns of a row that a lane holds at a time
+
+// du of columns begin + lane, begin + lane + 32, ... of a row, by a warp.
+GPU_DEVICE void pull_columns(const Pull& pull, int64_t row, int count, int64_t begin,
+                             float (&du)[held]) {
+  const Directions& u = pull.u;
   auto pairwise = static_cast<float>(pull.pairwise);
-  float* to = du + row * u.depth;
   float mine = pull.of(row);
-  for (int64_t d = lane; i < u.rows && d < u.depth; d += 32)
-    to[d] = mine * (u.at(row, d) - u.at(pull.nearest[row], d) + pairwise);
+  int64_t first = begin + gpu::lane_index(), other = pull.nearest[row];
+  for (int n = 0; n < held; n++) {
+    int64_t d = first + 32 * n;
+    du[n] = d < u.depth ? mine * (u.at(row, d) - u.at(other, d) + pairwise) : 0;
+  }
   auto push_away = [&](int64_t follower) {
     float g = pull.of(follower);
     if (g == 0) return;
-    for (int64_t d = lane; d < u.depth; d += 32)
-      to[d] -= g * (u.at(follower, d) - u.at(row, d) + pairwise);
+    for (int n = 0; n < held; n++) {
+      int64_t d = first + 32 * n;
+      if (d < u.depth) du[n] -= g * (u.at(follower, d) - u.at(row, d) + pairwise);
+    }
   };
   if (count <= Followers::room)
     each_of_few(pull.followers.few + row * Followers::room, count, push_away);
@@ -131,20 +136,47 @@ __global__ void pull_kernel(Pull pull, float* du) {
     each_of_many(pull, row, count, push_away);
 }
 
+// A warp a row. Rows too long to be held are made twice.
+__global__ void pull_kernel(Pull pull, float eps, float* dx, bool accumulate) {
+  constexpr int64_t width = 32 * held;
+  int64_t i = static_cast<int64_t>(blockIdx.x) * gpu::warp_count() + gpu::warp_index();
+  const Directions& u = pull.u;
+  int64_t row = i < u.rows ? i : 0;
+  int count = i < u.rows ? pull.followers.count[row] : 0;
+  float du[held], along = 0;
+  for (int64_t begin = 0; begin < u.depth; begin += width) {
+    pull_columns(pull, row, count, begin, du);
+    for (int n = 0; n < held; n++) along += du[n] * u.at(row, begin + gpu::lane_index() + 32 * n);
+  }
+  along = pull.norm[row] < eps ? 0 : gpu::warp_sum(along);
+  for (int64_t begin = 0; begin < u.depth; begin += width) {
+    if (u.depth > width) pull_columns(pull, row, count, begin, du);
+    for (int n = 0; n < held; n++) {
+      int64_t d = begin + gpu::lane_index() + 32 * n;
+      if (i < u.rows && d < u.depth)
+        gpu::put(dx, row * u.depth + d, (du[n] - along * u.at(row, d)) * u.inverse[row],
+                 accumulate);
+    }
+  }
+}
+
 unsigned warps_for(int64_t rows) { return static_cast<unsigned>((rows + 7) / 8); }
 
-View directions_of(const Run& run) {
-  const Array& u = run.out[directions];
-  return {u.as<float>(), u.dim(0), u.dim(1), u.dim(1), 1};
-}
+struct Inverse {
+  const float* norm;
+  float eps;
+  GPU_DEVICE float operator()(int64_t i) const { return 1 / (norm[i] < eps ? eps : norm[i]); }
+};
 
 void forward(const Run& run) {
   Gpu& gpu = Gpu::of(run);
-  View u = directions_of(run);
-  int64_t B = u.rows;
-  GPU_LAUNCH_ROWS(gpu, gpu::normalise_kernel, B, u.depth, run.in[0].as<float>(),
-                  run.attrs.number("norm_eps"), run.out[directions].as<float>(),
-                  run.out[norms].as<float>(), nullptr);
+  const Array& x = run.in[0];
+  int64_t B = x.dim(0);
+  float *norm = run.out[norms].as<float>(), *inverse = gpu.scratch<float>(2, B);
+  double* none = nullptr;
+  GPU_LAUNCH_ROWS(gpu, gpu::lengths_kernel, B, x.dim(1), x.as<float>(),
+                  run.attrs.number("norm_eps"), norm, inverse, none);
+  Directions u{x.as<float>(), inverse, B, x.dim(1)};
   auto* best = gpu.scratch<Candidate>(0, B);
   auto* value = gpu.scratch<double>(1, B);
   gpu::search_nearest(gpu, u, best);
@@ -159,25 +191,26 @@ void backward(const Run& run) {
   const Gradient& dx = run.din[0];
   if (!dx || !run.dout[0]) return;
   Gpu& gpu = Gpu::of(run);
-  View u = directions_of(run);
-  Followers followers{gpu.scratch<int>(0, u.rows),
-                      gpu.scratch<int32_t>(2, u.rows * Followers::room)};
-  float* du = gpu.scratch<float>(1, u.rows * u.depth);
-  gpu.fill(followers.count, 0, u.rows * sizeof(int));
+  const Array& x = run.in[0];
+  int64_t B = x.dim(0);
+  auto eps = static_cast<float>(run.attrs.number("norm_eps"));
+  const float* norm = run.out[norms].as<float>();
+  float* inverse = gpu.scratch<float>(1, B);
+  gpu::store(gpu, Inverse{norm, eps}, inverse, B);
+  Followers followers{gpu.scratch<int>(0, B), gpu.scratch<int32_t>(2, B * Followers::room)};
+  gpu.fill(followers.count, 0, B * sizeof(int));
   const int32_t* nearest_of = run.out[nearest].as<int32_t>();
-  GPU_LAUNCH(gpu, follow_kernel, gpu::cover(u.rows), nearest_of, u.rows, followers);
-  Pull pull{u,
+  GPU_LAUNCH(gpu, follow_kernel, gpu::cover(B), nearest_of, B, followers);
+  Pull pull{{x.as<float>(), inverse, B, x.dim(1)},
             nearest_of,
             followers,
             run.out[distances].as<float>(),
-            run.out[norms].as<float>(),
+            norm,
             run.dout[0].as<float>(),
             run.attrs.number("pairwise_eps"),
             Repulsion(run.attrs)};
-  GPU_LAUNCH(gpu, pull_kernel, gpu::Grid{dim3(warps_for(u.rows)), dim3(256)}, pull, du);
-  GPU_LAUNCH_ROWS(gpu, normalize_back_kernel, u.rows, u.depth, u.data, du,
-                  run.out[norms].as<float>(), static_cast<float>(run.attrs.number("norm_eps")),
-                  dx.as<float>(), dx.accumulate);
+  GPU_LAUNCH(gpu, pull_kernel, gpu::Grid{dim3(warps_for(B)), dim3(256)}, pull, eps, dx.as<float>(),
+             dx.accumulate);
 }
 
 }  // namespace

@@ -31,10 +31,12 @@ void forward(const Run& run) {
   Gpu& gpu = Gpu::of(run);
   const Array& w = run.in[0];
   int64_t K = w.dim(0), P = w.dim(1);
-  float* u = gpu.scratch<float>(0, K * P);
+  float* inverse = gpu.scratch<float>(0, K);
   auto* best = gpu.scratch<gpu::Candidate>(1, K);
-  GPU_LAUNCH_ROWS(gpu, gpu::normalise_kernel, K, P, w.as<float>(), 1e-12, u, nullptr, nullptr);
-  gpu::search_nearest(gpu, View{u, K, P, P, 1}, best);
+  float* none = nullptr;
+  double* no_exact = nullptr;
+  GPU_LAUNCH_ROWS(gpu, gpu::lengths_kernel, K, P, w.as<float>(), 1e-12, none, inverse, no_exact);
+  gpu::search_nearest(gpu, {w.as<float>(), inverse, K, P}, best);
   dim3 blocks(static_cast<unsigned>((K + 7) / 8));
   GPU_LAUNCH(gpu, distance_kernel, gpu::Grid{blocks, dim3(256)}, View{w.as<float>(), K, P, P, 1},
              best, run.out[0].as<int32_t>(), run.out[1].as<double>());

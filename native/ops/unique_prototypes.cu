@@ -7,6 +7,7 @@
 namespace protea {
 namespace {
 
+using gpu::Directions;
 using gpu::Listed;
 using gpu::Tile;
 using gpu::tile_rows;
@@ -15,7 +16,8 @@ using gpu::View;
 constexpr int32_t nobody = INT_MAX;
 
 struct Nearness {
-  View u, w;
+  Directions u;
+  View w;
   const double* inverse_norm;
   double doubt, epsilon;
 
@@ -42,7 +44,7 @@ __global__ void __launch_bounds__(gpu::tile_threads)
   GPU_SHARED(float, right, [gpu::operand_size<float>()]);
   int64_t count = *leaders.count, first = static_cast<int64_t>(blockIdx.x) * tile_rows;
   if (first >= count) return;
-  Listed led{near.u.data, leaders.list, count, near.u.depth};
+  Listed<Directions> led{near.u, leaders.list, count, near.u.depth};
   Tile<float, 4, 4> product;
   gpu::multiply_rows(product, near.u, row, led, first, left, right);
   product.each([&](int i, int j, float s) {
@@ -150,16 +152,16 @@ void forward(const Run& run) {
   if (K == 0) return;
   Gpu& gpu = Gpu::of(run);
   const float* w = run.in[0].as<float>();
-  float* u = gpu.scratch<float>(0, K * P);
+  float *inverse = gpu.scratch<float>(0, K), *none = nullptr;
   double* inverse_norm = gpu.scratch<double>(3, K);
-  GPU_LAUNCH_ROWS(gpu, gpu::normalise_kernel, K, P, w, 1e-12, u, nullptr, inverse_norm);
+  GPU_LAUNCH_ROWS(gpu, gpu::lengths_kernel, K, P, w, 1e-12, none, inverse, inverse_norm);
   // The largest error of a rounded product of two directions, a sum of P terms.
   double doubt = static_cast<double>(P + 16) * FLT_EPSILON;
   std::span<const double> epsilons = run.attrs.list("epsilons");
   int64_t components = run.attrs.integer("components", 0);
   int32_t* leader = run.out[0].as<int32_t>();
   for (double epsilon : epsilons) {
-    Nearness near{{u, K, P, P, 1}, {w, K, P, P, 1}, inverse_norm, doubt, epsilon};
+    Nearness near{{w, inverse, K, P}, {w, K, P, P, 1}, inverse_norm, doubt, epsilon};
     if (components != 1) lead_greedily(gpu, near, leader);
     if (components == 1) lead_components(gpu, near, leader);
     if (components == 2)

@@ -47,11 +47,18 @@ float similarity(const Rows& u, int64_t depth, int64_t i, int64_t j) {
   return sum;
 }
 
+// Rows are given with lengths that are powers of two, by which no direction is rounded.
 bool finds_the_nearest(const Cloud& cloud) {
   Rows u = directions(cloud);
   test::Device32 device;
-  float *from = device.make(u), *best = device.make(Rows(2 * cloud.rows));
-  gpu::search_nearest(device.gpu, {from, cloud.rows, cloud.depth, cloud.depth, 1},
+  Rows inverse(cloud.rows), x = u;
+  for (int64_t i = 0; i < cloud.rows; i++) {
+    inverse[i] = std::ldexp(1.0f, int(i % 5) - 2);
+    for (int64_t k = 0; k < cloud.depth; k++) x[i * cloud.depth + k] /= inverse[i];
+  }
+  float *from = device.make(x), *lengths = device.make(inverse);
+  float* best = device.make(Rows(2 * cloud.rows));
+  gpu::search_nearest(device.gpu, {from, lengths, cloud.rows, cloud.depth},
                       reinterpret_cast<Candidate*>(best));
   std::vector<Candidate> found(cloud.rows);
   device.gpu.download(found.data(), best, found.size() * sizeof(Candidate));

@@ -165,7 +165,7 @@ void add_prototypes(Cases& cases) {
 }
 
 void add_search(Cases& cases) {
-  for (auto [B, D] : {std::array<int64_t, 2>{2, 64}, {7, 100}, {129, 64}, {1000, 64}})
+  for (auto [B, D] : {std::array<int64_t, 2>{2, 64}, {7, 100}, {20, 700}, {129, 64}, {1000, 64}})
     for (double least : {0.0, 1e-3})
       cases.push_back({"koleo",
                        {{{B, D}}},
