@@ -2,6 +2,9 @@
 // candidates, bit for bit, whichever way each of them was found.
 #include "../../cuda/nearest.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "../../core/random.h"
 #include "arrays.h"
 
@@ -47,6 +50,15 @@ float similarity(const Rows& u, int64_t depth, int64_t i, int64_t j) {
   return sum;
 }
 
+// The larger similarity, of equal ones and of copies the lower row.
+Candidate candidate_of(float s, int64_t row) {
+  s = std::min(s, gpu::copies);
+  uint32_t bits;
+  std::memcpy(&bits, &s, sizeof bits);
+  Candidate rank = bits >> 31 ? ~bits : bits | 0x80000000u;
+  return rank << 32 | (0xffffffffu - static_cast<uint32_t>(row));
+}
+
 // Rows are given with lengths that are powers of two, by which no direction is rounded.
 bool finds_the_nearest(const Cloud& cloud) {
   Rows u = directions(cloud);
@@ -65,8 +77,7 @@ bool finds_the_nearest(const Cloud& cloud) {
   for (int64_t i = 0; i < cloud.rows; i++) {
     Candidate expected = 0;
     for (int64_t j = 0; j < cloud.rows; j++)
-      if (j != i)
-        expected = std::max(expected, gpu::candidate(similarity(u, cloud.depth, i, j), j));
+      if (j != i) expected = std::max(expected, candidate_of(similarity(u, cloud.depth, i, j), j));
     if (found[i] != expected) return false;
   }
   return true;
