@@ -7,7 +7,7 @@ namespace protea {
 
 // Large copies to the device, beside its work: the next batch travels while this one is computed.
 // A copy goes on a stream of its own to pads, memory of its own, since its target may still be in
-// use; the compute stream waits for it there and moves it on, a hundred times as fast as it came.
+// use; the compute stream waits for it there and moves it on within the device.
 class Landing {
  public:
   explicit Landing(cudaStream_t compute, size_t pad_bytes = size_t{16} << 20, size_t most = 16);

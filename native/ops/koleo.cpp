@@ -1,5 +1,6 @@
 // koleo: loss = -1/B Σ_i log(d_i + eps), d_i = ||u_i - u_nn(i) + pairwise_eps||_2,
 //   u = x / max(||x||_2, norm_eps), nn(i) = argmax_{j != i} <u_i, u_j>, ties to the lowest index
+//   (on a GPU similarities above 1 - 2^-22, those of copies, are ties)
 //   x (B >= 2, D), attrs eps, norm_eps, pairwise_eps (KoLeo-proto: 0), min_distance m (0: off)
 //   -> loss (), nearest (B) i32
 //   Below m the logarithm goes on as a parabola of the same value and slope,

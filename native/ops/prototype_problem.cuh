@@ -63,13 +63,13 @@ inline Logits logits_of(const Run& run, int first, const char* temperature) {
 }
 
 // Slots of working memory.
-constexpr int pairs_slot = 0, means_slot = 1, running_slot_of_parts = 2, bias_slot = 3,
-              pull_slot = 4, weight_slot = 5, rows_slot = 6, prototypes_slot = 7;
+constexpr int pairs_slot = 0, means_slot = 1, running_slot = 2, bias_slot = 3, pull_slot = 4,
+              weight_slot = 5, rows_slot = 6, prototypes_slot = 7;
 
 // Parts of `size` prototypes each.
 inline Parts parts_of(Gpu& gpu, const Problem& problem, int64_t size) {
   Parts parts{size, (problem.K + size - 1) / size, nullptr, nullptr};
-  parts.running = gpu.scratch<Running>(running_slot_of_parts, parts.count * problem.R);
+  parts.running = gpu.scratch<Running>(running_slot, parts.count * problem.R);
   parts.means = gpu.scratch<float>(means_slot, parts.count * problem.R * problem.P);
   return parts;
 }
