@@ -122,10 +122,10 @@ export async function* compareRuns(options: ComparisonOptions): AsyncGenerator<R
   for (const spec of options.runs) {
     const folder = join(out, spec.name);
     const plain = await loadConfig({ preset: spec.preset, overrides: spec.overrides });
-    if (secondsEach && signal?.aborted) return;
     const config = secondsEach
-      ? await withBudget(plain, secondsEach, { folder, speed: join(out, 'speed') })
+      ? await withBudget(plain, folder, { seconds: secondsEach, speed: join(out, 'speed'), signal })
       : plain;
+    if (!config) return;
     const known = await finished(folder, config);
     if (!known && signal?.aborted) return;
     const end = known ? undefined : await trained(spec.name, config, options);

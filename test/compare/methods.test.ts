@@ -42,6 +42,17 @@ test.serial('a budget settles the steps once', async (t) => {
   }
 });
 
+test.serial('a stop is heeded while a budget is measured', async (t) => {
+  const out = join(temporaryFolder(t), 'runs');
+  const measuring = () => existsSync(join(out, 'speed', 'metrics.jsonl'));
+  const controller = new AbortController();
+  const watch = setInterval(() => measuring() && controller.abort(), 5);
+  t.deepEqual(await compare(out, { secondsEach: 60, signal: controller.signal }), []);
+  clearInterval(watch);
+  t.true(measuring());
+  t.false(existsSync(join(out, 'dino-tiny', 'steps.json')));
+});
+
 test.serial('a comparison that was stopped has no row for what is not finished', async (t) => {
   const out = join(temporaryFolder(t), 'runs');
   const controller = new AbortController();
