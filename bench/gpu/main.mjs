@@ -1,80 +1,95 @@
 // main.mjs [--minutes N] [--steps N] [all | ops | sanitize | train | bench [NAME]]: what ./run starts.
-// Writes result.json; parts that do not run now keep what they found before on the same build.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { release } from 'node:os';
+// Writes result.json; parts that do not run now keep what they found before on the same build. However
+// it ends, what there is by then is printed and kept.
+import { readFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { inspect } from './card.mjs';
+import { killAll } from './children.mjs';
 import { bench } from './parts/bench.mjs';
 import { ops } from './parts/ops.mjs';
 import { sanitize } from './parts/sanitize.mjs';
 import { train } from './parts/train.mjs';
-import { jsonLines, native, root, run } from './process.mjs';
-import { summary, table } from './table.mjs';
+import { root } from './process.mjs';
+import { python } from './python.mjs';
+import { before, copyLogs, file, save } from './result.mjs';
+import { deadline, defaults, parts, patience, turn } from './schedule.mjs';
+import { head, line, whole } from './summary.mjs';
 
-/** Parts in their order, with their share of the time: 7.8 of 8 minutes, the rest unpacks and starts. */
-const parts = {
-  ops: { body: ops, seconds: 140 },
-  sanitize: { body: sanitize, seconds: 90 },
-  train: { body: train, seconds: 60 },
-  bench: { body: bench, seconds: 178 },
-};
-const usual = 8; // minutes
+const bodies = { ops, sanitize, train, bench };
 
 function read() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      minutes: { type: 'string', default: String(usual) },
-      steps: { type: 'string', default: '200' },
+      minutes: { type: 'string', default: defaults.minutes },
+      steps: { type: 'string', default: defaults.steps },
     },
   });
-  const [part = 'all', name] = positionals;
+  const [part = 'all', name = ''] = positionals;
   const minutes = Number(values.minutes);
   const steps = Number(values.steps);
   if (!(minutes > 0) || !(steps >= 1)) throw new Error('--minutes and --steps must be positive');
-  if (part !== 'all' && !parts[part])
-    throw new Error(`the part must be one of all, ${Object.keys(parts).join(', ')}; got ${part}`);
-  return { chosen: part === 'all' ? Object.keys(parts) : [part], name, minutes, steps };
+  if (part !== 'all' && !parts.includes(part))
+    throw new Error(`the part must be one of all, ${parts.join(', ')}; got ${part}`);
+  return { chosen: part === 'all' ? parts : [part], name: name.toLowerCase(), minutes, steps };
 }
 
-const file = join(root, 'result.json');
-const build = JSON.parse(readFileSync(join(root, 'bundle.json'), 'utf8'));
-
-function before() {
-  const found = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined;
-  return found?.build.commit === build.commit ? found.parts : {};
+/** Everything printed and kept as it is now. */
+function close(result) {
+  const printed = whole(result);
+  console.log(`\n${printed}\n\n${file}`);
+  copyLogs(printed);
 }
 
-async function machine() {
-  const until = Date.now() + 60_000;
-  const { text } = await run('card', [native, 'card'], { until });
-  const smi = ['nvidia-smi', '--query-gpu=driver_version', '--format=csv,noheader'];
-  const asked = await run('nvidia-smi', smi, { until });
-  const nvidia = asked.status === 0 ? asked.text.split('\n')[0].trim() : undefined;
-  const card = jsonLines(text)[0] ?? { ready: false, reason: text.trim(), name: '', driver: '' };
-  return { ...card, nvidia, system: release(), node: process.version };
+function closeOnSignals(result) {
+  process.stdout.on('error', () => {}); // whoever read it is gone
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+    process.on(signal, () => {
+      killAll();
+      close(result);
+      process.exit(128 + constants.signals[signal]);
+    });
+}
+
+/** Runs a part; the result has, at any time, what it has found so far. */
+async function runPart(part, result, context) {
+  const at = new Date().toISOString();
+  const began = Date.now();
+  const keep = (found) => {
+    result.parts[part] = { at, seconds: (Date.now() - began) / 1000, ...found };
+    save(result);
+  };
+  const report = (found) => keep({ ...found, incomplete: true });
+  report({ ok: true, said: ['cut off'] });
+  try {
+    keep(await bodies[part]({ ...context, report }));
+  } catch (error) {
+    keep({ ...result.parts[part], ok: false, said: [`broke off: ${error.stack}`] });
+  }
+  console.log(line(part, result.parts[part]));
 }
 
 const { chosen, name, minutes, steps } = read();
-const card = await machine();
-const result = { build, card, parts: before() };
-const save = () => writeFileSync(file, `${JSON.stringify(result, null, 1)}\n`);
-save();
-if (!card.ready) {
-  console.log(`no GPU: ${card.reason}`);
+const end = deadline(minutes);
+const build = JSON.parse(readFileSync(join(root, 'bundle.json'), 'utf8'));
+const result = { build, card: await inspect(), parts: before(build) };
+save(result);
+closeOnSignals(result);
+if (!result.card.ready) {
+  console.log(`no GPU: ${result.card.reason}\n${result.card.looked}`);
   process.exit(3);
 }
-for (const part of chosen) {
-  const began = Date.now();
-  const { body, seconds } = parts[part];
-  const until = began + (1000 * seconds * minutes) / usual;
+const trial = result.card.emulated;
+const context = { name, steps, trial, patience: patience(minutes, trial), ran: {} };
+if (chosen.includes('bench')) context.python = python(trial, end);
+console.log(head(result));
+for (const [i, part] of chosen.entries()) {
   console.error(`${part} ...`);
-  const found = await body({ until, name, steps, trial: card.emulated });
-  result.parts[part] = { at: new Date(began).toISOString(), ...found };
-  result.parts[part].seconds = (Date.now() - began) / 1000;
-  save();
+  await runPart(part, result, { ...context, until: turn(chosen.slice(i), end) });
+  context.ran[part] = result.parts[part];
 }
-const driver = [card.nvidia, `CUDA ${card.driver}`].filter(Boolean).join(', ');
-console.log(`\nProtea ${build.version} (${build.commit}) on ${card.name}, driver ${driver}`);
-console.log(`\n${table(result.parts)}\n\n${summary(result.parts)}\n\n${file}`);
-process.exitCode = chosen.every((part) => result.parts[part].ok) ? 0 : 1;
+close(result);
+const states = chosen.map((part) => result.parts[part]);
+process.exit(states.some(({ ok }) => !ok) ? 1 : states.some(({ incomplete }) => incomplete) ? 2 : 0);

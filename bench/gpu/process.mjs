@@ -1,78 +1,112 @@
-// Programs with a time limit, whose output goes to logs/ as well.
+// Programs with a time limit. Their output goes to logs/ as it comes, so that it is there however this
+// process ends.
 import { spawn } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { forget, kill, watch } from './children.mjs';
 
-export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+export const root = dirname(dirname(import.meta.dirname));
 export const node = process.execPath;
 export const native = join(root, 'bin', 'native');
 
-const running = new Set();
-function stop(child) {
-  try {
-    process.kill(-child.pid, 'SIGKILL'); // and what it started
-  } catch {} // it has just ended
+/** What Node and the addon are linked with is for Node alone: other programs get the machine's own. */
+const { PROTEA_LIBRARIES: own, PROTEA_MACHINE_LIBRARIES: machine } = process.env;
+const surroundings = { ...process.env };
+if (own !== undefined) {
+  if (machine) surroundings.LD_LIBRARY_PATH = machine;
+  else delete surroundings.LD_LIBRARY_PATH;
 }
-for (const signal of ['SIGINT', 'SIGTERM'])
-  process.on(signal, () => {
-    running.forEach(stop);
-    process.exit(130);
-  });
+export const ownLibraries = own === undefined ? {} : { LD_LIBRARY_PATH: own };
 
-/** Libraries of this folder are for Node and its children only: a Python has its own. */
-export const ownLibraries = { LD_LIBRARY_PATH: process.env.PROTEA_LIBRARIES ?? '' };
+const grace = 2000; // ms from a program's end until its pipes are given up
+const longest = 2 ** 31 - 1; // ms of a timer
 
-/**
- * Runs a program until it ends or the time (ms since 1970) is over: { status, text, seconds, late }.
- * `onLine` gets each line of stdout as it comes.
- */
-export function run(name, [program, ...args], { until, env = {}, onLine } = {}) {
-  const began = Date.now();
+/** Text of a program: `stdout` apart from `text`, which has both streams and is logged. */
+class Output {
+  stdout = '';
+  text = '';
+  #rest = '';
+  #log;
+
+  constructor(name) {
+    mkdirSync(join(root, 'logs'), { recursive: true });
+    this.#log = join(root, 'logs', `${name.replaceAll(/[^\w.-]+/g, '-')}.log`);
+    writeFileSync(this.#log, '');
+  }
+
+  add(data) {
+    this.text += data;
+    try {
+      appendFileSync(this.#log, data);
+    } catch {} // a full disk: the run goes on without its log
+  }
+
+  collect(child, onLine) {
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8');
+      stream.on('data', (data) => this.add(data));
+    }
+    child.on('error', ({ message }) => this.add(message));
+    child.stdout.on('data', (data) => {
+      this.stdout += data;
+      const lines = (this.#rest + data).split('\n');
+      this.#rest = lines.pop();
+      if (onLine) lines.forEach(onLine);
+    });
+  }
+}
+
+function start([program, ...args], env) {
   const child = spawn(program, args, {
     cwd: root,
-    env: { ...process.env, ...env },
+    env: { ...surroundings, ...env },
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  running.add(child);
-  let text = '';
-  let rest = '';
-  let late = false;
-  child.stdout.on('data', (data) => {
-    text += data;
-    const lines = (rest + data).split('\n');
-    rest = lines.pop();
-    if (onLine) lines.forEach(onLine);
-  });
-  child.stderr.on('data', (data) => {
-    text += data;
-  });
-  const timer = setTimeout(
-    () => {
-      late = true;
-      stop(child);
-    },
-    Math.max(until - began, 0),
-  );
+  watch(child);
+  return child;
+}
+
+/** Waits for a program, which is killed after `ms`: { status, signal, stopped }. */
+function ending(child, ms) {
   return new Promise((done) => {
-    const end = (status) => {
+    let stopped = false;
+    // Neither a pipe that a grandchild holds nor a program that its driver does not let go may last.
+    const soon = (...how) => setTimeout(end, grace, ...how).unref();
+    const timer = setTimeout(() => {
+      stopped = true;
+      kill(child);
+      soon(null, 'SIGKILL');
+    }, ms);
+    function end(status, signal) {
       clearTimeout(timer);
-      running.delete(child);
-      keep(name, text);
-      done({ status, text, seconds: (Date.now() - began) / 1000, late });
-    };
-    child.on('error', (error) => {
-      text += error.message;
-      end(127);
-    });
-    child.on('close', (status) => end(status ?? 1));
+      done({ status: status ?? 1, signal, stopped });
+    }
+    child.on('error', () => end(127));
+    child.on('exit', soon);
+    child.on('close', end);
   });
 }
 
-function keep(name, text) {
-  mkdirSync(join(root, 'logs'), { recursive: true });
-  writeFileSync(join(root, 'logs', `${name.replaceAll(/[^\w.-]+/g, '-')}.log`), text);
+/**
+ * Runs a program until it ends, `until` (ms since 1970) has come or `limit` seconds are over:
+ * { status, signal, stdout, text, seconds, late, hung }. late: the time was over; hung: its own limit.
+ * `onLine` gets each line of stdout as it comes.
+ */
+export async function run(name, command, options = {}) {
+  const { until = Infinity, limit = Infinity, env, onLine } = options;
+  const began = Date.now();
+  const left = Math.max(until - began, 0);
+  const output = new Output(name);
+  const child = start(command, env);
+  output.collect(child, onLine);
+  const { status, signal, stopped } = await ending(child, Math.min(left, 1000 * limit, longest));
+  forget(child);
+  for (const stream of [child.stdout, child.stderr]) stream.destroy();
+  const hung = stopped && 1000 * limit < left;
+  const seconds = (Date.now() - began) / 1000;
+  const { stdout, text } = output;
+  return { status, signal, stdout, text, seconds, late: stopped && !hung, hung };
 }
 
 /** Does all jobs, `width` at a time, in order; those that time leaves no room for give undefined. */
@@ -102,3 +136,10 @@ export function jsonLines(text) {
 }
 
 export const tail = (text, count = 8) => text.trim().split('\n').slice(-count);
+
+/** Why a program did not end well, from how it ended and its last lines. */
+export function reasons({ hung, late, signal, seconds, text }) {
+  if (late) return ['no time left'];
+  const how = hung ? `stopped after ${seconds.toFixed(0)} s` : signal && `ended by ${signal}`;
+  return [...(how ? [how] : []), ...tail(text)].filter(Boolean);
+}

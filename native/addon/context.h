@@ -35,12 +35,13 @@ class Handles {
 struct Context {
   explicit Context(Napi::Env env) : completions(env) {}
 
-  // Destruction runs upwards: the runtime's queue ends first, then nothing can complete.
+  // Destruction runs upwards: tensors give their memory back to the runtime before it goes; its
+  // queue ends before what it would complete.
   Completions completions;
+  Runtime runtime;
   Handles handles;
   Slate slate;
   std::vector<std::vector<std::string>> attribute_names;  // of calls, by number
-  Runtime runtime;
 };
 
 // Adds one method to the exports. A protea::Error becomes a JavaScript error with its code.

@@ -13,6 +13,8 @@ constexpr size_t workspace_bytes = size_t{32} << 20;  // what NVIDIA advises for
 constexpr int workspace_slot = Gpu::first_inner_slot + 4, left_slot = Gpu::first_inner_slot + 5,
               right_slot = Gpu::first_inner_slot + 6, trial_slot = Gpu::first_inner_slot + 7;
 
+constexpr uint32_t least_bias_alignment = 16;  // that the epilogues of older versions read by
+
 uint32_t alignment_of(const void* data) {
   auto address = reinterpret_cast<uintptr_t>(data);
   uint32_t bytes = 256;
@@ -35,28 +37,38 @@ Blas::Blas(Gpu& gpu) : gpu_(gpu), api_(lt::load(note_)) {
   std::string problem = try_out();
   if (!problem.empty()) {
     note_ = problem + " (" + note_ + ")";
-    api_ = nullptr;
+    release();
     return;
   }
   note_ = "cuBLASLt " + lt::version_of(*api_) + " (" + note_ + ")";
 }
 
-Blas::~Blas() {
+Blas::~Blas() { release(); }
+
+void Blas::release() {
   if (!api_) return;
   for (auto& [shape, plan] : plans_) {
     for (lt::Layout layout : {plan.a, plan.b, plan.c})
       if (layout) api_->layout_destroy(layout);
     if (plan.desc) api_->desc_destroy(plan.desc);
   }
+  plans_.clear();
   if (handle_) api_->destroy(handle_);
+  api_ = nullptr;
 }
 
 std::string Blas::try_out() {
-  if (api_->create(&handle_)) return "cuBLASLt could not be started";
+  if (int status = api_->create(&handle_))
+    return "cuBLASLt could not be started: status " + std::to_string(status);
   for (Precision precision : {Precision::F32, Precision::BF16})
     for (bool transpose_a : {false, true})
-      for (bool transpose_b : {false, true})
-        if (!agrees(precision, transpose_a, transpose_b)) return "cuBLASLt failed a trial";
+      for (bool transpose_b : {false, true}) {
+        std::string problem = trial(precision, transpose_a, transpose_b);
+        if (problem.empty()) continue;
+        return std::string("cuBLASLt failed a trial: ") +
+               (precision == Precision::F32 ? "f32" : "bf16") + (transpose_a ? ", aᵀ" : ", a") +
+               (transpose_b ? " bᵀ" : " b") + ", " + problem;
+      }
   return "";
 }
 
@@ -70,7 +82,7 @@ Matrix Blas::rounded(int slot, Matrix matrix, int64_t rows, int64_t columns) {
 
 bool Blas::multiply(Precision precision, int64_t M, int64_t N, int64_t K, Matrix a, Matrix b,
                     float* c, int64_t ldc, bool accumulate, const float* bias) {
-  if (!api_ || K == 0) return false;
+  if (!api_ || K == 0 || (bias && alignment_of(bias) < least_bias_alignment)) return false;
   bool half = precision == Precision::BF16;
   if (half) {
     a = rounded(left_slot, a, a.transpose ? K : M, a.transpose ? M : K);
@@ -141,8 +153,8 @@ bool Blas::choose(Plan& plan, const Shape& s, const float* bias) {
   return set && found > 0 && best.state == 0;
 }
 
-// One product with bias on top of what was there, by the library and by ourselves.
-bool Blas::agrees(Precision precision, bool transpose_a, bool transpose_b) {
+// One product with bias on top of what was there, by the library and by ourselves: what is wrong.
+std::string Blas::trial(Precision precision, bool transpose_a, bool transpose_b) {
   constexpr int64_t M = 24, N = 40, K = 56, sizes = M * K + K * N + N + 2 * M * N;
   std::vector<float> numbers(sizes);
   for (int64_t i = 0; i < sizes; i++) numbers[i] = static_cast<float>(std::sin(1.0 + i));
@@ -152,14 +164,16 @@ bool Blas::agrees(Precision precision, bool transpose_a, bool transpose_b) {
   Matrix b{data + M * K, transpose_b ? K : N, transpose_b};
   const float* bias = data + M * K + K * N;
   float *ours = data + sizes - 2 * M * N, *theirs = ours + M * N;
-  if (!multiply(precision, M, N, K, a, b, theirs, N, true, bias)) return false;
+  if (!multiply(precision, M, N, K, a, b, theirs, N, true, bias)) return "declined";
   own_gemm(gpu_, precision, M, N, K, a, b, ours, N, true, {bias});
   gpu_.download(numbers.data(), ours, 2 * M * N * sizeof(float));
   // Both round operands alike; sums of 56 products differ by their order only,
   // which tensor cores cut short.
-  for (int64_t i = 0; i < M * N; i++)
-    if (!(std::abs(numbers[i] - numbers[M * N + i]) < 1e-2f)) return false;
-  return true;
+  for (int64_t i = 0; i < M * N; i++) {
+    float error = std::abs(numbers[i] - numbers[M * N + i]);
+    if (!(error < 1e-2f)) return "off by " + std::to_string(error);
+  }
+  return "";
 }
 
 }  // namespace protea::gpu

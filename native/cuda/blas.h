@@ -36,9 +36,10 @@ class Blas {
   struct Plan;
 
   bool choose(Plan& plan, const Shape& shape, const float* bias);
-  bool agrees(Precision precision, bool transpose_a, bool transpose_b);
+  std::string trial(Precision precision, bool transpose_a, bool transpose_b);
   Matrix rounded(int slot, Matrix matrix, int64_t rows, int64_t columns);
   std::string try_out();  // empty: all is well
+  void release();
 
   Gpu& gpu_;
   std::string note_;

@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <glob.h>
 
+#include <sstream>
 #include <vector>
 #else
 #include "blas_twin.h"
@@ -39,15 +40,27 @@ std::vector<std::string> matches(const std::string& pattern) {
   return files;
 }
 
+// Where Python's packages may lie: those of the environment that is active, of every program folder
+// of PATH (a Python that is called without being activated), and the usual ones.
+std::vector<std::string> python_folders() {
+  std::vector<std::string> folders = {home_folder("VIRTUAL_ENV", "/lib"),
+                                      home_folder("CONDA_PREFIX", "/lib")};
+  std::istringstream path(home_folder("PATH", ""));
+  for (std::string folder; std::getline(path, folder, ':');) folders.push_back(folder + "/../lib");
+  folders.insert(folders.end(), {home_folder("HOME", "/.local/lib"), "/usr/local/lib", "/usr/lib",
+                                 "/opt/*/lib", "/opt/*/.venv/lib"});
+  std::erase(folders, "");
+  return folders;
+}
+
 std::vector<std::string> places() {
   std::vector<std::string> names = {"libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so"};
   const std::string file = "/libcublasLt.so.1*";
-  const std::string wheel = "/python3*/*-packages/nvidia/*/lib" + file;
-  for (const std::string& pattern :
-       {home_folder("CUDA_HOME", "/lib64") + file, "/usr/local/cuda/lib64" + file,
-        home_folder("VIRTUAL_ENV", "/lib") + wheel, home_folder("CONDA_PREFIX", "/lib") + wheel,
-        home_folder("HOME", "/.local/lib") + wheel, "/usr/local/lib" + wheel, "/usr/lib" + wheel,
-        "/opt/*/lib" + wheel}) {
+  std::vector<std::string> patterns = {home_folder("CUDA_HOME", "/lib64") + file,
+                                       "/usr/local/cuda/lib64" + file};
+  for (const std::string& folder : python_folders())
+    patterns.push_back(folder + "/python3*/*-packages/nvidia/*/lib" + file);
+  for (const std::string& pattern : patterns) {
     std::vector<std::string> files = matches(pattern);
     names.insert(names.end(), files.rbegin(), files.rend());
   }

@@ -14,4 +14,15 @@ inline void check_cuda(cudaError_t error, const char* what) {
                               "). Results on the GPU are lost: restart the process");
 }
 
+// Whether the work before an event is done. An event that is still to come is no error, and none
+// is left behind for the next launch to find.
+inline bool is_done(cudaEvent_t event) {
+  cudaError_t error = cudaEventQuery(event);
+  if (error != cudaErrorNotReady)
+    check_cuda(error, "an event");
+  else
+    cudaGetLastError();
+  return error == cudaSuccess;
+}
+
 }  // namespace protea::gpu

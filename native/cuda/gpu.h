@@ -21,6 +21,10 @@ namespace protea::gpu {
 
 constexpr unsigned all_lanes = 0xffffffffu;
 
+// A block may have 48 KiB of shared memory unless its kernel is given leave for more. A third is
+// kept for the arrays of GPU_SHARED, which count too.
+constexpr size_t shared_without_leave = 32 << 10;
+
 // Where a kernel runs and what it gets.
 struct Grid {
   dim3 blocks, threads;
@@ -31,7 +35,8 @@ struct Grid {
 
 #define GPU_DEVICE __device__ __forceinline__
 // GPU_SHARED(float, tile, [32][33]): an array the block shares; GPU_SHARED(int, count, ): a value.
-#define GPU_SHARED(type, name, extents) __shared__ type name extents
+// Aligned to 16 bytes, which rows of ldmatrix and of 16-byte copies need.
+#define GPU_SHARED(type, name, extents) __shared__ __align__(16) type name extents
 
 using bf16 = __nv_bfloat16;
 using f16 = __half;
@@ -51,6 +56,8 @@ template <>
 GPU_DEVICE float rounded<float>(float x) {
   return x;
 }
+// a b + c, rounded once whatever the compiler makes of products and sums elsewhere.
+GPU_DEVICE float multiply_add(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 // Two numbers rounded to T in one register, the first in its lower half.
 template <class T>
 GPU_DEVICE uint32_t packed(float first, float second) {
@@ -61,14 +68,15 @@ GPU_DEVICE uint32_t packed(float first, float second) {
 }
 
 template <class... P, class... A>
-void launch(const char* name, void (*kernel)(P...), const Grid& grid, cudaStream_t stream,
-            A... arguments) {
-  if (grid.shared > (48 << 10))
-    check_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                    static_cast<int>(grid.shared)),
-               name);
-  kernel<<<grid.blocks, grid.threads, grid.shared, stream>>>(static_cast<P>(arguments)...);
-  check_cuda(cudaGetLastError(), name);
+cudaError_t try_launch(const char*, void (*kernel)(P...), const Grid& grid, cudaStream_t stream,
+                       A... arguments) {
+  cudaError_t leave = cudaSuccess;
+  if (grid.shared > shared_without_leave)
+    leave = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                 static_cast<int>(grid.shared));
+  if (leave == cudaSuccess)
+    kernel<<<grid.blocks, grid.threads, grid.shared, stream>>>(static_cast<P>(arguments)...);
+  return cudaGetLastError();
 }
 
 // Cuts arrays out of the launch's dynamic shared memory, each aligned to 16 bytes.
@@ -161,6 +169,8 @@ SIMT_INLINE T rounded(float x) {
     return simt::rounded<T>(x);
 }
 
+// Rounded twice: a host without such an instruction takes a call for it.
+SIMT_INLINE float multiply_add(float a, float b, float c) { return a * b + c; }
 template <class T>
 SIMT_INLINE uint32_t packed(float first, float second) {
   T pair[2] = {rounded<T>(first), rounded<T>(second)};
@@ -170,10 +180,11 @@ SIMT_INLINE uint32_t packed(float first, float second) {
 }
 
 template <class... P, class... A>
-void launch(const char* name, void (*kernel)(P...), const Grid& grid, cudaStream_t stream,
-            A... arguments) {
-  simt::launch(name, kernel, grid.blocks, grid.threads, grid.shared, stream, arguments...);
-  check_cuda(cudaGetLastError(), name);
+cudaError_t try_launch(const char* name, void (*kernel)(P...), const Grid& grid,
+                       cudaStream_t stream, A... arguments) {
+  simt::launch(name, kernel, grid.blocks, grid.threads, grid.shared,
+               grid.shared > shared_without_leave, stream, arguments...);
+  return cudaGetLastError();
 }
 
 class Carver {
@@ -221,6 +232,12 @@ void wait_copies(Caller at = Caller::current()) {
 }
 
 #endif
+
+template <class... P, class... A>
+void launch(const char* name, void (*kernel)(P...), const Grid& grid, cudaStream_t stream,
+            A... arguments) {
+  check_cuda(try_launch(name, kernel, grid, stream, arguments...), name);
+}
 
 // The bytes Carver takes for an array.
 template <class T>

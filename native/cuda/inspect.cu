@@ -28,11 +28,8 @@ cudaError_t probe(int (&result)[32]) {
   cudaStream_t stream = nullptr;
   cudaError_t error = cudaMalloc(reinterpret_cast<void**>(&data), sizeof result);
   if (error == cudaSuccess) error = cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
-  try {
-    if (error == cudaSuccess) gpu::launch("probe", probe_kernel, {dim3(1), dim3(32)}, stream, data);
-  } catch (const Error&) {
-    error = cudaErrorNoKernelImageForDevice;
-  }
+  if (error == cudaSuccess)
+    error = gpu::try_launch("probe", probe_kernel, {dim3(1), dim3(32)}, stream, data);
   if (error == cudaSuccess)
     error = cudaMemcpyAsync(result, data, sizeof result, cudaMemcpyDeviceToHost, stream);
   if (error == cudaSuccess) error = cudaStreamSynchronize(stream);

@@ -36,7 +36,7 @@ bool Landing::add_pad() {
 
 // A pad that is empty, a new one, or the one that will be empty first; null: none can be had.
 Landing::Pad* Landing::next_pad() {
-  bool empty = !pads_.empty() && cudaEventQuery(pads_.front().emptied) == cudaSuccess;
+  bool empty = !pads_.empty() && gpu::is_done(pads_.front().emptied);
   if (!empty && pads_.size() < most_) add_pad();
   if (pads_.empty()) return nullptr;
   pads_.push_back(pads_.front());

@@ -18,7 +18,7 @@ namespace {
 constexpr int side = 128;  // rows, and columns, of a tile
 constexpr int depth = 64;  // of a step
 constexpr int stride = tile_stride<f16>(depth), operand = side * stride;
-constexpr int most_listed = 1024;  // pairs of a tile; with more, all are computed again
+constexpr int most_listed = 256;  // pairs of a tile; with more, all are computed again
 constexpr int halves_slot = Gpu::first_inner_slot, rough_slot = Gpu::first_inner_slot + 1;
 
 using Rough = Tile<f16, side / 16, side / 16>;
@@ -88,11 +88,24 @@ GPU_DEVICE void set_limits(const Rough& product, const Search& search, int64_t r
   __syncthreads();
 }
 
-// The similarity of two rows, rounded and summed up as Tile<float> does it.
-GPU_DEVICE float similarity(const Directions& u, int64_t i, int64_t j) {
-  const float *a = u.data + i * u.depth, *b = u.data + j * u.depth;
-  float left = u.inverse[i], right = u.inverse[j], sum = 0;
-  for (int64_t k = 0; k < u.depth; k++) sum += (a[k] * left) * (b[k] * right);
+constexpr int chunk = 512;  // numbers of a row that a warp fetches at a time
+
+// The similarity of two rows, rounded and summed up as Tile<float> does it: a warp fetches their
+// numbers, its first lane, for which the result is, adds products in order. `room`: 2 chunks.
+GPU_DEVICE float similarity(const Directions& u, int64_t i, int64_t j, float* room) {
+  float sum = 0;
+  for (int64_t begin = 0; begin < u.depth; begin += chunk) {
+    int count = static_cast<int>(u.depth - begin < chunk ? u.depth - begin : chunk);
+    __syncwarp();  // the first lane has used the last chunk
+    for (int k = lane_index(); k < count; k += 32) {
+      room[k] = u.at(i, begin + k);
+      room[chunk + k] = u.at(j, begin + k);
+    }
+    __syncwarp();
+#pragma unroll 8
+    for (int k = 0; k < count && lane_index() == 0; k++)
+      sum = multiply_add(room[k], room[chunk + k], sum);
+  }
   return sum;
 }
 
@@ -104,26 +117,32 @@ GPU_DEVICE void offer(Candidate* found, float s, int64_t row) {
 // Could row `other` still become the nearest? Of copies only one before the best so far.
 GPU_DEVICE bool may_win(Candidate best, int64_t other) { return best < candidate(copies, other); }
 
-// Lists the pairs of which either may be nearest to the other.
+// Lists the pairs of which either may be nearest to the other. Few are: threads mark theirs first.
 GPU_DEVICE void list_pairs(const Rough& product, const Search& search, int64_t row, int64_t column,
                            const Sides& sides, int* count, uint16_t* list) {
+  static_assert(Rough::values == 64);
+  uint64_t marks = 0;
+  int n = 0;
   product.each([&](int i, int j, float s) {
-    if (s == -INFINITY) return;
-    bool of_row = s >= sides.limit[i], of_column = s >= sides.limit[side + j];
-    if (!of_row && !of_column) return;
-    of_row = of_row && may_win(load_now(search.best + row + i), column + j);
-    of_column = of_column && may_win(load_now(search.best + column + j), row + i);
-    if (!of_row && !of_column) return;
+    bool near = s != -INFINITY && (s >= sides.limit[i] || s >= sides.limit[side + j]);
+    marks |= static_cast<uint64_t>(near) << n++;
+  });
+  for (; marks; marks &= marks - 1) {
+    auto [i, j] = Rough::place(__ffsll(static_cast<long long>(marks)) - 1);
+    if (!may_win(load_now(search.best + row + i), column + j) &&
+        !may_win(load_now(search.best + column + j), row + i))
+      continue;
     int at = atomicAdd(count, 1);
     if (at < most_listed) list[at] = static_cast<uint16_t>(i * side + j);
-  });
+  }
 }
 
 GPU_DEVICE void compute_listed(const Search& search, int64_t row, int64_t column,
-                               const Sides& sides, int count, const uint16_t* list) {
-  for (int n = static_cast<int>(threadIdx.x); n < count; n += tile_threads) {
+                               const Sides& sides, int count, const uint16_t* list, float* room) {
+  for (int n = warp_index(); n < count; n += tile_threads / 32) {
     int i = list[n] / side, j = list[n] % side;
-    float s = similarity(search.u, row + i, column + j);
+    float s = similarity(search.u, row + i, column + j, room + warp_index() * 2 * chunk);
+    if (lane_index() > 0) continue;
     offer(sides.found + i, s, column + j);
     offer(sides.found + side + j, s, row + i);
   }
@@ -149,6 +168,7 @@ GPU_DEVICE void compute_all(const Search& search, int64_t row, int64_t column, c
 
 constexpr size_t stage_bytes = carved<f16>(4 * operand);
 static_assert(2 * operand_size<float>() * sizeof(float) <= stage_bytes);
+static_assert(tile_threads / 32 * 2 * chunk * sizeof(float) <= stage_bytes);
 
 // Block n makes tile (i, j), i <= j, of u uᵀ.
 __global__ void __launch_bounds__(tile_threads) search_kernel(Search search) {
@@ -169,10 +189,11 @@ __global__ void __launch_bounds__(tile_threads) search_kernel(Search search) {
   set_limits(product, search, row, column, sides);
   list_pairs(product, search, row, column, sides, &count, list);
   __syncthreads();
+  auto* room = reinterpret_cast<float*>(stages);
   if (count <= most_listed)
-    compute_listed(search, row, column, sides, count, list);
+    compute_listed(search, row, column, sides, count, list, room);
   else
-    compute_all(search, row, column, sides, reinterpret_cast<float*>(stages));
+    compute_all(search, row, column, sides, room);
   __syncthreads();
   if (Candidate best = found[threadIdx.x])
     atomicMax(search.best + place_of(threadIdx.x, row, column), best);
@@ -188,11 +209,9 @@ void search_nearest(Gpu& gpu, const Directions& u, Candidate* best) {
   gpu.fill(best, 0, u.rows * sizeof(Candidate));
   gpu.fill(rough, 0, u.rows * sizeof(unsigned));
   round_rows(gpu, u, halves, rows, padded);
-  // Each number is off by 2^-11 of itself, or 2^-25; each sum by less than 2^-23 of its size.
-  auto error = 0x1.01p-10 + static_cast<double>(u.depth) * 0x1p-22;
   dim3 triangle(static_cast<unsigned>(tiles * (tiles + 1) / 2));
   GPU_LAUNCH(gpu, search_kernel, Grid{triangle, dim3(tile_threads), stage_bytes},
-             Search{u, halves, padded, rough, best, static_cast<float>(2 * error)});
+             Search{u, halves, padded, rough, best, static_cast<float>(2 * rough_error(u.depth))});
 }
 
 }  // namespace protea::gpu

@@ -27,6 +27,16 @@ GPU_DEVICE Candidate candidate(float similarity, int64_t row) {
   return rank << 32 | (0xffffffffu - static_cast<unsigned>(row));
 }
 
+// How far the product of two directions of `depth` numbers, rounded to f16 and summed up by tensor
+// cores, may be from theirs in f32: each number is off by 2^-11 of itself, or 2^-25; each sum by
+// less than 2^-23 of its size. PTX leaves the rounding of these sums open: cards of 8.0 to 9.0 cut
+// them off behind 24 bits or more and keep numbers below 2^-14 (Fasi et al. 2021,
+// doi:10.7717/peerj-cs.330), which is half of what is allowed here. A test measures it on the card
+// at hand.
+constexpr double rough_error(int64_t depth) {
+  return 0x1.01p-10 + static_cast<double>(depth) * 0x1p-22;
+}
+
 // The row found for row `of`. One that is not finite is similar to none: any other row will do, the
 // NaN goes on in its distance.
 GPU_DEVICE int64_t row_of(Candidate found, int64_t of) {

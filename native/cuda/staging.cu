@@ -16,7 +16,7 @@ Staging::Buffer* Staging::find(size_t bytes) {
   Buffer* best = nullptr;
   for (auto& buffer : buffers_) {
     if (buffer->used || buffer->bytes < bytes || (best && best->bytes <= buffer->bytes)) continue;
-    if (cudaEventQuery(buffer->served) == cudaSuccess) best = buffer.get();
+    if (gpu::is_done(buffer->served)) best = buffer.get();
   }
   return best;
 }
@@ -27,8 +27,12 @@ std::shared_ptr<Staging::Buffer> Staging::take(size_t bytes) {
   if (!found) {
     auto made = std::make_unique<Buffer>();
     made->bytes = in_eighths(std::max<size_t>(bytes, 1), 4096);
-    check(cudaMallocHost(&made->data, made->bytes) == cudaSuccess, Code::OutOfMemory,
-          "out of memory: ", made->bytes, " bytes of pinned memory asked, ", total_, " in use");
+    if (cudaMallocHost(&made->data, made->bytes) != cudaSuccess) {
+      cudaGetLastError();
+      throw Error(Code::OutOfMemory, "out of memory: " + std::to_string(made->bytes) +
+                                         " bytes of pinned memory asked, " +
+                                         std::to_string(total_) + " in use");
+    }
     check_cuda(cudaEventCreateWithFlags(&made->served, cudaEventDisableTiming), "an event");
     total_ += made->bytes;
     found = made.get();

@@ -60,6 +60,17 @@ class Tile {
     visit(*this, body);
   }
 
+  // Where the n-th value of this thread lies, in the order of each().
+  struct Place {
+    int i, j;
+  };
+  static constexpr int values = TM * TN;
+  GPU_DEVICE static Place place(int n) {
+    int lane = lane_index(), i = n / 4 / FN, j = n / 4 % FN;
+    return {warp_row() + i * 16 + n % 4 / 2 * 8 + lane / 4,
+            warp_column() + j * 8 + lane % 4 * 2 + n % 2};
+  }
+
   // Calls body(row, most) for each row of this thread's warp, by one lane; NaN is left out.
   template <class Body>
   GPU_DEVICE void row_maxima(const Body& body) const {
@@ -99,15 +110,11 @@ class Tile {
 
   template <class Self, class Body>
   GPU_DEVICE static void visit(Self& self, const Body& body) {
-    int lane = lane_index();
 #pragma unroll
-    for (int i = 0; i < FM; i++)
-#pragma unroll
-      for (int j = 0; j < FN; j++)
-#pragma unroll
-        for (int e = 0; e < 4; e++)
-          body(warp_row() + i * 16 + e / 2 * 8 + lane / 4,
-               warp_column() + j * 8 + lane % 4 * 2 + e % 2, self.value_[i][j][e]);
+    for (int n = 0; n < values; n++) {
+      Place at = place(n);
+      body(at.i, at.j, self.value_[n / 4 / FN][n / 4 % FN][n % 4]);
+    }
   }
 
   float value_[FM][FN][4];
@@ -136,7 +143,7 @@ class Tile<float, TM, TN> {
 #pragma unroll
       for (int i = 0; i < TM; i++)
 #pragma unroll
-        for (int j = 0; j < TN; j++) value_[i][j] += left[i] * right[j];
+        for (int j = 0; j < TN; j++) value_[i][j] = multiply_add(left[i], right[j], value_[i][j]);
     }
   }
 

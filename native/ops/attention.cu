@@ -40,7 +40,7 @@ GPU_DEVICE void soften(float* scores, T* p, int p_stride, Running* running, floa
   }
 }
 
-// Block (x, y): queries 64 x ... of (image, head) y.
+// One block of queries.
 template <class T, int W>
 __global__ void __launch_bounds__(gpu::tile_threads)
     forward_kernel(Heads heads, const float* qkv, float* y, float* lse) {
@@ -53,7 +53,8 @@ __global__ void __launch_bounds__(gpu::tile_threads)
   float* scores = carver.take<float>(block_tokens * score_stride);
   GPU_SHARED(Running, running, [block_tokens]);
   GPU_SHARED(float, shrink, [block_tokens]);
-  int64_t query = static_cast<int64_t>(blockIdx.x) * block_tokens, piece = blockIdx.y;
+  gpu::TokenBlock block = gpu::token_block(heads, block_tokens);
+  int64_t piece = block.piece, query = block.first;
   View values = gpu::transposed(heads.part(qkv, piece, 2));
   load_tile<block_tokens, W>(q, L::stride, heads.part(qkv, piece, 0), query, 0);
   if (threadIdx.x < block_tokens) running[threadIdx.x] = {-INFINITY, 0};
@@ -84,24 +85,20 @@ __global__ void __launch_bounds__(gpu::tile_threads)
     lse[piece * heads.N + row] = running[threadIdx.x].top + logf(running[threadIdx.x].sum);
 }
 
-dim3 blocks_of(const AttentionShape& s) {
-  return dim3(static_cast<unsigned>((s.N + block_tokens - 1) / block_tokens),
-              static_cast<unsigned>(s.pieces()));
-}
-
 template <class T, int W>
 void forward_of(const Run& run, const AttentionShape& s) {
   using L = Layout<T, W>;
   size_t shared = 2 * gpu::carved<T>(L::operand) + gpu::carved<T>(L::turned) +
                   gpu::carved<T>(L::square) + gpu::carved<float>(block_tokens * score_stride);
-  gpu::Grid grid{blocks_of(s), dim3(gpu::tile_threads), shared};
+  gpu::Grid grid{gpu::token_blocks(s, block_tokens), dim3(gpu::tile_threads), shared};
   GPU_LAUNCH(Gpu::of(run), (forward_kernel<T, W>), grid, Heads(s), run.in[0].as<float>(),
              run.out[0].as<float>(), run.out[1].as<float>());
 }
 
 template <class T, int W>
 void backward_of(Gpu& gpu, const AttentionShape& s, const Saved& saved, const Gradient& dqkv) {
-  gpu::Grid grid{blocks_of(s), dim3(gpu::tile_threads), gpu::Backward<T, W, false>::bytes};
+  gpu::Grid grid{gpu::token_blocks(s, block_tokens), dim3(gpu::tile_threads),
+                 gpu::Backward<T, W, false>::bytes};
   GPU_LAUNCH(gpu, (gpu::dq_kernel<T, W>), grid, Heads(s), saved, dqkv.as<float>(), dqkv.accumulate);
   GPU_LAUNCH(gpu, (gpu::dkv_kernel<T, W>), grid, Heads(s), saved, dqkv.as<float>(),
              dqkv.accumulate);

@@ -26,6 +26,19 @@ struct Heads {
   }
 };
 
+// A block's own tokens: `first` ... of (image, head) `piece`. Blocks lie in x alone, those of one
+// piece side by side: in y and z a grid ends at 65,535.
+struct TokenBlock {
+  int64_t piece, first;
+};
+GPU_DEVICE TokenBlock token_block(const Heads& heads, int tokens) {
+  int64_t blocks = (heads.N + tokens - 1) / tokens;
+  return {blockIdx.x / blocks, blockIdx.x % blocks * tokens};
+}
+inline dim3 token_blocks(const AttentionShape& s, int tokens) {
+  return dim3(static_cast<unsigned>((s.N + tokens - 1) / tokens * s.pieces()));
+}
+
 // The same matrix with rows and columns exchanged.
 GPU_DEVICE View transposed(const View& v) { return {v.data, v.depth, v.rows, v.along, v.row}; }
 

@@ -38,7 +38,8 @@ struct Backward {
       4 * carved<T>(L::operand) + carved<T>(L::turned) + carved<T>(L::square);
   const Heads& heads;
   const Saved& saved;
-  int64_t own = static_cast<int64_t>(blockIdx.x) * block_tokens, piece = blockIdx.y;
+  TokenBlock block = token_block(heads, block_tokens);
+  int64_t own = block.first, piece = block.piece;
   Carver carver = {};
   T* mine[2] = {carver.take<T>(L::operand), carver.take<T>(L::operand)};
   T* theirs[2] = {carver.take<T>(L::operand), carver.take<T>(L::operand)};

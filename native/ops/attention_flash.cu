@@ -21,7 +21,10 @@ struct Tokens {
   bf16* own[2] = {carver.take<bf16>(own_tokens * stride), carver.take<bf16>(own_tokens* stride)};
   bf16* other[2] = {carver.take<bf16>(other_tokens * stride),
                     carver.take<bf16>(other_tokens* stride)};
-  int64_t first = static_cast<int64_t>(blockIdx.x) * own_tokens;
+  TokenBlock block;
+  int64_t piece = block.piece, first = block.first;
+
+  GPU_DEVICE explicit Tokens(const Heads& heads) : block(token_block(heads, own_tokens)) {}
 
   GPU_DEVICE static void load(bf16* to, const View& view, int64_t token, int count) {
     for (int n = static_cast<int>(threadIdx.x); n < count * W / 8; n += tile_threads) {
@@ -72,12 +75,12 @@ struct Tokens {
   }
 };
 
-// Block (x, y): queries 128 x ... of (image, head) y.
+// One block of queries.
 template <int W>
 __global__ void __launch_bounds__(tile_threads)
     flash_forward_kernel(Heads heads, const float* qkv, float* y, float* lse) {
-  Tokens<W> queries;
-  int64_t piece = blockIdx.y;
+  Tokens<W> queries(heads);
+  int64_t piece = queries.piece;
   queries.load_own(0, heads.part(qkv, piece, 0));
   TwoRows two;
   WarpRows<W> output;
@@ -108,8 +111,8 @@ __global__ void __launch_bounds__(tile_threads)
 template <int W>
 __global__ void __launch_bounds__(tile_threads)
     flash_dq_kernel(Heads heads, Saved saved, float* dqkv, bool accumulate) {
-  Tokens<W> queries;
-  int64_t piece = blockIdx.y;
+  Tokens<W> queries(heads);
+  int64_t piece = queries.piece;
   queries.load_own(0, heads.part(saved.qkv, piece, 0));
   queries.load_own(1, heads.output(saved.dy, piece));
   float lse[2] = {INFINITY, INFINITY}, delta[2] = {0, 0};
@@ -138,8 +141,8 @@ __global__ void __launch_bounds__(tile_threads)
 template <int W>
 __global__ void __launch_bounds__(tile_threads)
     flash_dkv_kernel(Heads heads, Saved saved, float* dqkv, bool accumulate) {
-  Tokens<W> keys;
-  int64_t piece = blockIdx.y;
+  Tokens<W> keys(heads);
+  int64_t piece = keys.piece;
   keys.load_own(0, heads.part(saved.qkv, piece, 1));
   keys.load_own(1, heads.part(saved.qkv, piece, 2));
   WarpRows<W> dk, dv;
@@ -170,9 +173,7 @@ void with_width(const AttentionShape& s, const Body& body) {
 
 template <int W>
 Grid grid_of(const AttentionShape& s) {
-  dim3 blocks(static_cast<unsigned>((s.N + own_tokens - 1) / own_tokens),
-              static_cast<unsigned>(s.pieces()));
-  return {blocks, dim3(tile_threads), Tokens<W>::bytes};
+  return {token_blocks(s, own_tokens), dim3(tile_threads), Tokens<W>::bytes};
 }
 
 }  // namespace

@@ -9,14 +9,15 @@ using gpu::Heads;
 
 constexpr int stride = gpu::tile_stride<float>(gpu::most_width);
 
-// Block (x, y, z): scores of queries 64 x ... and keys 64 y ... of (image, head) z.
+// Block (x, y): scores of the x-th block of queries and keys 64 y ...
 __global__ void __launch_bounds__(gpu::tile_threads)
     score_kernel(Heads heads, const float* qkv, float* scores) {
   gpu::Carver carver;
   float* q = carver.take<float>(block_tokens * stride);
   float* k = carver.take<float>(block_tokens * stride);
-  int64_t query = static_cast<int64_t>(blockIdx.x) * block_tokens;
-  int64_t key = static_cast<int64_t>(blockIdx.y) * block_tokens, piece = blockIdx.z;
+  gpu::TokenBlock block = gpu::token_block(heads, block_tokens);
+  int64_t piece = block.piece, query = block.first;
+  int64_t key = static_cast<int64_t>(blockIdx.y) * block_tokens;
   gpu::load_tile<block_tokens, gpu::most_width>(q, stride, heads.part(qkv, piece, 0), query, 0);
   gpu::load_tile<block_tokens, gpu::most_width>(k, stride, heads.part(qkv, piece, 1), key, 0);
   __syncthreads();
@@ -48,9 +49,9 @@ void forward(const Run& run) {
         "[attention_probabilities] heads wider than ", gpu::most_width,
         " have no cuda kernel, got ", s.width);
   if (s.pieces() == 0) return;
-  auto tiles = static_cast<unsigned>((s.N + block_tokens - 1) / block_tokens);
-  gpu::Grid grid{dim3(tiles, tiles, static_cast<unsigned>(s.pieces())), dim3(gpu::tile_threads),
-                 2 * gpu::carved<float>(block_tokens * stride)};
+  dim3 blocks = gpu::token_blocks(s, block_tokens);
+  blocks.y = static_cast<unsigned>((s.N + block_tokens - 1) / block_tokens);
+  gpu::Grid grid{blocks, dim3(gpu::tile_threads), 2 * gpu::carved<float>(block_tokens * stride)};
   GPU_LAUNCH(Gpu::of(run), score_kernel, grid, Heads(s), run.in[0].as<float>(),
              run.out[0].as<float>());
   GPU_LAUNCH_ROWS(Gpu::of(run), softmax_kernel, s.pieces() * s.N, s.N, run.out[0].as<float>());

@@ -1,5 +1,4 @@
-#include "../cuda/block.cuh"
-#include "../cuda/device.h"
+#include "../cuda/followers.h"
 
 namespace protea {
 namespace {
@@ -17,17 +16,25 @@ __global__ void gather_kernel(const float* x, const int32_t* index, int64_t coun
   }
 }
 
-// A warp a row of dx: it looks through the index for the rows of dy that came from here, so they
-// are added in the order of m.
-__global__ void scatter_kernel(const float* dy, const int32_t* index, int64_t count, int64_t R,
-                               int64_t D, float* dx, bool accumulate) {
+constexpr int held = 16;  // columns of a row that a lane holds at a time
+
+// A warp a row of dx: the rows of dy that came from here, added in the order of m.
+__global__ void scatter_kernel(const float* dy, gpu::Followers takers, int64_t R, int64_t D,
+                               float* dx, bool accumulate) {
   int64_t row = static_cast<int64_t>(blockIdx.x) * gpu::warp_count() + gpu::warp_index();
   if (row >= R) return;
-  for (int64_t d = gpu::lane_index(); d < D; d += 32) {
-    float sum = accumulate ? dx[row * D + d] : 0;
-    for (int64_t m = 0; m < count; m++)
-      if (index[m] == row) sum += dy[m * D + d];
-    dx[row * D + d] = sum;
+  for (int64_t begin = 0; begin < D; begin += 32 * held) {
+    int64_t first = begin + gpu::lane_index();
+    float sum[held];
+    auto each_column = [&](const auto& body) {
+#pragma unroll
+      for (int n = 0; n < held; n++)
+        if (first + 32 * n < D) body(sum[n], first + 32 * n);
+    };
+    each_column([&](float& s, int64_t d) { s = accumulate ? dx[row * D + d] : 0; });
+    takers.each(row,
+                [&](int64_t m) { each_column([&](float& s, int64_t d) { s += dy[m * D + d]; }); });
+    each_column([&](float& s, int64_t d) { dx[row * D + d] = s; });
   }
 }
 
@@ -42,10 +49,12 @@ void forward(const Run& run) {
 void backward(const Run& run) {
   const Gradient& dx = run.din[0];
   if (!dx || dx.array.size() == 0) return;
+  Gpu& gpu = Gpu::of(run);
   int64_t R = dx.array.dim(0);
+  gpu::Followers takers = gpu::follow(gpu, 0, run.in[1].as<int32_t>(), run.in[1].size(), R);
   gpu::Grid grid{dim3(static_cast<unsigned>((R + 7) / 8)), dim3(256)};
-  GPU_LAUNCH(Gpu::of(run), scatter_kernel, grid, run.dout[0].as<float>(), run.in[1].as<int32_t>(),
-             run.in[1].size(), R, dx.array.dim(1), dx.as<float>(), dx.accumulate);
+  GPU_LAUNCH(gpu, scatter_kernel, grid, run.dout[0].as<float>(), takers, R, dx.array.dim(1),
+             dx.as<float>(), dx.accumulate);
 }
 
 }  // namespace

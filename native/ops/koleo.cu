@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "../cuda/followers.h"
 #include "../cuda/map.cuh"
 #include "../cuda/nearest.h"
 #include "../cuda/sums.cuh"
@@ -9,6 +10,7 @@ namespace {
 
 using gpu::Candidate;
 using gpu::Directions;
+using gpu::Followers;
 
 enum { loss, nearest, norms, distances };
 
@@ -54,28 +56,12 @@ struct ValueTerm {
 
 // --- backward
 
-// Of each row, how many have it as their nearest, and who, while they are few.
-struct Followers {
-  static constexpr int room = 8;
-  int* count;    // (rows)
-  int32_t* few;  // (rows, room), in any order
-};
-
-__global__ void follow_kernel(const int32_t* nearest_of, int64_t B, Followers followers) {
-  for (int64_t i = gpu::first_index(); i < B; i += gpu::index_stride()) {
-    int64_t n = nearest_of[i];
-    int at = atomicAdd(followers.count + n, 1);
-    if (at < Followers::room) followers.few[n * Followers::room + at] = static_cast<int32_t>(i);
-  }
-}
-
 // With g_i = -dloss / B slope(d_i) / d_i
 //   du_i = g_i (u_i - u_nn(i) + e) - Σ_{j: nn(j) = i} g_j (u_j - u_i + e) in the order of j
 //   dx_i = (du_i - u_i <u_i, du_i>) / ||x_i||
 struct Pull {
   Directions u;
-  const int32_t* nearest;
-  Followers followers;
+  Followers followers;  // of each row's nearest
   const float *distance, *norm, *dloss;
   double pairwise;
   Repulsion repulsion;
@@ -86,54 +72,26 @@ struct Pull {
   }
 };
 
-// Calls body(j) for each of a few followers, the lowest first.
-template <class Body>
-GPU_DEVICE void each_of_few(const int32_t* few, int count, const Body& body) {
-  for (int32_t n = 0, last = -1; n < count; n++) {
-    int32_t next = INT32_MAX;
-    for (int e = 0; e < count; e++)
-      if (few[e] > last && few[e] < next) next = few[e];
-    body(next);
-    last = next;
-  }
-}
-
-// The same of many: the warp looks through `nearest` until it has found all.
-template <class Body>
-GPU_DEVICE void each_of_many(const Pull& pull, int64_t row, int count, const Body& body) {
-  for (int64_t begin = 0; count > 0; begin += 32) {
-    int64_t j = begin + gpu::lane_index();
-    unsigned follows = __ballot_sync(gpu::all_lanes, j < pull.u.rows && pull.nearest[j] == row);
-    for (; follows; follows &= follows - 1, count--)
-      body(begin + __ffs(static_cast<int>(follows)) - 1);
-  }
-}
-
 constexpr int held = 16;  // columns of a row that a lane holds at a time
 
 // du of columns begin + lane, begin + lane + 32, ... of a row, by a warp.
-GPU_DEVICE void pull_columns(const Pull& pull, int64_t row, int count, int64_t begin,
-                             float (&du)[held]) {
+GPU_DEVICE void pull_columns(const Pull& pull, int64_t row, int64_t begin, float (&du)[held]) {
   const Directions& u = pull.u;
   auto pairwise = static_cast<float>(pull.pairwise);
   float mine = pull.of(row);
-  int64_t first = begin + gpu::lane_index(), other = pull.nearest[row];
+  int64_t first = begin + gpu::lane_index(), other = pull.followers.list[row];
   for (int n = 0; n < held; n++) {
     int64_t d = first + 32 * n;
     du[n] = d < u.depth ? mine * (u.at(row, d) - u.at(other, d) + pairwise) : 0;
   }
-  auto push_away = [&](int64_t follower) {
+  pull.followers.each(row, [&](int64_t follower) {
     float g = pull.of(follower);
     if (g == 0) return;
     for (int n = 0; n < held; n++) {
       int64_t d = first + 32 * n;
       if (d < u.depth) du[n] -= g * (u.at(follower, d) - u.at(row, d) + pairwise);
     }
-  };
-  if (count <= Followers::room)
-    each_of_few(pull.followers.few + row * Followers::room, count, push_away);
-  else
-    each_of_many(pull, row, count, push_away);
+  });
 }
 
 // A warp a row. Rows too long to be held are made twice.
@@ -142,15 +100,14 @@ __global__ void pull_kernel(Pull pull, float eps, float* dx, bool accumulate) {
   int64_t i = static_cast<int64_t>(blockIdx.x) * gpu::warp_count() + gpu::warp_index();
   const Directions& u = pull.u;
   int64_t row = i < u.rows ? i : 0;
-  int count = i < u.rows ? pull.followers.count[row] : 0;
   float du[held], along = 0;
   for (int64_t begin = 0; begin < u.depth; begin += width) {
-    pull_columns(pull, row, count, begin, du);
+    pull_columns(pull, row, begin, du);
     for (int n = 0; n < held; n++) along += du[n] * u.at(row, begin + gpu::lane_index() + 32 * n);
   }
   along = pull.norm[row] < eps ? 0 : gpu::warp_sum(along);
   for (int64_t begin = 0; begin < u.depth; begin += width) {
-    if (u.depth > width) pull_columns(pull, row, count, begin, du);
+    if (u.depth > width) pull_columns(pull, row, begin, du);
     for (int n = 0; n < held; n++) {
       int64_t d = begin + gpu::lane_index() + 32 * n;
       if (i < u.rows && d < u.depth)
@@ -197,13 +154,8 @@ void backward(const Run& run) {
   const float* norm = run.out[norms].as<float>();
   float* inverse = gpu.scratch<float>(1, B);
   gpu::store(gpu, Inverse{norm, eps}, inverse, B);
-  Followers followers{gpu.scratch<int>(0, B), gpu.scratch<int32_t>(2, B * Followers::room)};
-  gpu.fill(followers.count, 0, B * sizeof(int));
-  const int32_t* nearest_of = run.out[nearest].as<int32_t>();
-  GPU_LAUNCH(gpu, follow_kernel, gpu::cover(B), nearest_of, B, followers);
   Pull pull{{x.as<float>(), inverse, B, x.dim(1)},
-            nearest_of,
-            followers,
+            gpu::follow(gpu, 2, run.out[nearest].as<int32_t>(), B, B),
             run.out[distances].as<float>(),
             norm,
             run.dout[0].as<float>(),

@@ -54,33 +54,57 @@ __global__ void __launch_bounds__(gpu::tile_threads)
   });
 }
 
-// One block: those of the rows that found no leader, in order: the first near one that has become
-// a leader among them, or itself.
+// Of 64 rows in order, with the leader each has found before them: the first near one that has
+// become a leader among them, or itself. `close`: bit j of row i: they are near. Returns the new
+// leaders.
+GPU_DEVICE uint64_t lead_in_order(int64_t row, int rows, const uint64_t* close, int32_t* found) {
+  uint64_t leaders = 0;
+  for (int i = 0; i < rows; i++) {
+    if (found[i] != nobody) continue;
+    uint64_t near = close[i] & leaders;
+    if (!near) leaders |= uint64_t{1} << i;
+    found[i] = static_cast<int32_t>(row + (near ? __ffsll(static_cast<long long>(near)) - 1 : i));
+  }
+  return leaders;
+}
+
+// One block: rows row ... row + 63 once they know the leaders before them.
 __global__ void __launch_bounds__(gpu::tile_threads)
     lead_kernel(Nearness near, int64_t row, Leaders leaders, int32_t* leader) {
   GPU_SHARED(float, left, [gpu::operand_size<float>()]);
   GPU_SHARED(float, right, [gpu::operand_size<float>()]);
-  GPU_SHARED(unsigned char, close, [tile_rows][tile_rows]);
+  GPU_SHARED(unsigned char, pairs, [tile_rows][tile_rows]);
+  GPU_SHARED(uint64_t, close, [tile_rows]);
+  GPU_SHARED(int32_t, found, [tile_rows]);
+  GPU_SHARED(uint64_t, fresh, );
   Tile<float, 4, 4> product;
   gpu::multiply_rows(product, near.u, row, near.u, row, left, right);
   product.each([&](int i, int j, float s) {
     bool inside = j < i && row + i < near.u.rows;
-    close[i][j] = inside && near(row + i, row + j, s);
+    pairs[i][j] = inside && near(row + i, row + j, s);
   });
   __syncthreads();
-  if (threadIdx.x > 0) return;
-  int32_t count = *leaders.count, begin = count;
-  for (int i = 0; i < tile_rows && row + i < near.u.rows; i++) {
-    int32_t found = leader[row + i];
-    for (int32_t l = begin; l < count && found == nobody; l++)
-      if (close[i][leaders.list[l] - row]) found = leaders.list[l];
-    if (found == nobody) {
-      found = static_cast<int32_t>(row + i);
-      leaders.list[count++] = found;
-    }
-    leader[row + i] = found;
+  int64_t left_over = near.u.rows - row;
+  int i = static_cast<int>(threadIdx.x);
+  int rows = static_cast<int>(left_over < tile_rows ? left_over : tile_rows);
+  if (i < rows) {
+    uint64_t bits = 0;
+    for (int j = 0; j < i; j++) bits |= static_cast<uint64_t>(pairs[i][j]) << j;
+    close[i] = bits;
+    found[i] = leader[row + i];
   }
-  *leaders.count = count;
+  int32_t before = *leaders.count;
+  __syncthreads();
+  if (i == 0) {
+    fresh = lead_in_order(row, rows, close, found);
+    *leaders.count = before + __popcll(fresh);
+  }
+  __syncthreads();
+  if (i >= rows) return;
+  leader[row + i] = found[i];
+  uint64_t those = (uint64_t{1} << i) - 1;
+  if (fresh >> i & 1)
+    leaders.list[before + __popcll(fresh & those)] = static_cast<int32_t>(row + i);
 }
 
 __global__ void start_kernel(int32_t* leader, int64_t K, bool alone) {

@@ -29,7 +29,8 @@ struct Block {
   uint32_t warp_epochs[32] = {};  // warp barriers passed
   std::vector<Array> arrays;
   const void* arguments = nullptr;
-  size_t argument_bytes = 0, dynamic_left = 0;
+  size_t argument_bytes = 0;
+  size_t dynamic_bytes = 0, shared_limit = 0;  // what the launch gives, and all a block may have
 };
 
 extern Block block;

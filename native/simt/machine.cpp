@@ -90,6 +90,9 @@ void run_grid(dim3 grid) {
   }
 }
 
+// Bytes of shared memory a block can have, static arrays included.
+size_t limit_of(const Launch& l) { return l.leave ? config.shared_limit : size_t{48} << 10; }
+
 std::mutex one_launch;  // the machine is one for the process
 
 void run(const Launch& launch) {
@@ -104,16 +107,17 @@ void run(const Launch& launch) {
   block.first_of_launch = block.number + 1;
   block.arguments = launch.arguments.get();
   block.argument_bytes = launch.argument_bytes;
-  block.dynamic_left = launch.shared;
+  block.dynamic_bytes = launch.shared;
+  block.shared_limit = limit_of(launch);
   run_grid(launch.grid);
   if (outcome.failed) throw Failure(outcome.fault, outcome.text);
 }
 
 void check_launch(const Launch& l) {
   uint64_t size = uint64_t{l.block.x} * l.block.y * l.block.z;
-  bool fits = size > 0 && size <= max_threads && size % 32 == 0 &&
-              l.shared <= config.shared_limit && l.grid.x > 0 && l.grid.y > 0 && l.grid.z > 0 &&
-              l.grid.x <= 0x7fffffffu && l.grid.y <= 65535 && l.grid.z <= 65535;
+  bool fits = size > 0 && size <= max_threads && size % 32 == 0 && l.shared <= limit_of(l) &&
+              l.grid.x > 0 && l.grid.y > 0 && l.grid.z > 0 && l.grid.x <= 0x7fffffffu &&
+              l.grid.y <= 65535 && l.grid.z <= 65535;
   if (fits) return;
   std::ostringstream what;
   what << "launch refused: " << l.name << " with grid " << uint3{l.grid.x, l.grid.y, l.grid.z}

@@ -82,6 +82,7 @@ struct Launch {
   const char* name;
   dim3 grid, block;
   size_t shared;                          // bytes of dynamic shared memory
+  bool leave;                             // may have more than 48 KiB of shared memory
   std::shared_ptr<const void> arguments;  // all the kernel may read on the host's side
   size_t argument_bytes;
   void (*thread)(const void* arguments);

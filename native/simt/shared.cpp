@@ -6,7 +6,7 @@
 
 namespace simt {
 
-constexpr size_t shared_alignment = 128;
+constexpr size_t shared_alignment = 16;  // all that GPU_SHARED and Carver promise
 
 void Block::Deleter::operator()(void* data) const {
   ::operator delete (data, std::align_val_t{shared_alignment});
@@ -25,26 +25,39 @@ static void* make_array(const void* key, size_t bytes) {
   return data;
 }
 
+static size_t whole(size_t bytes) { return (bytes + 15) / 16 * 16; }
+
+// Arrays that Carver took have keys of their own.
+static const char carved_keys[64] = {};
+static bool is_carved(const Block::Array& array) {
+  return array.key >= carved_keys && array.key < carved_keys + 64;
+}
+
 void* shared(const void* key, size_t bytes) {
-  for (const Block::Array& array : block.arrays)
+  size_t taken = block.dynamic_bytes + whole(bytes);
+  for (const Block::Array& array : block.arrays) {
     if (array.key == key) return array.data.get();
+    if (!is_carved(array)) taken += whole(array.bytes);
+  }
+  if (taken > block.shared_limit)
+    refuse(Fault::Launch, "arrays and launch want ", taken, " bytes of shared memory, of ",
+           block.shared_limit);
   return make_array(key, bytes);
 }
 
 void* carve(int index, size_t bytes) {
-  static const char keys[64] = {};
   for (const Block::Array& array : block.arrays) {
-    if (array.key != keys + index) continue;
+    if (array.key != carved_keys + index) continue;
     if (array.bytes != bytes) refuse(Fault::Launch, "threads carve shared memory differently");
     return array.data.get();
   }
-  size_t taken = (bytes + 15) / 16 * 16;
+  size_t taken = whole(bytes);
   for (const Block::Array& array : block.arrays)
-    if (array.key >= keys && array.key < keys + 64) taken += (array.bytes + 15) / 16 * 16;
-  if (taken > block.dynamic_left)
-    refuse(Fault::Launch, "the launch gives ", block.dynamic_left,
+    if (is_carved(array)) taken += whole(array.bytes);
+  if (taken > block.dynamic_bytes)
+    refuse(Fault::Launch, "the launch gives ", block.dynamic_bytes,
            " bytes of shared memory, the kernel carves ", taken);
-  return make_array(keys + index, bytes);
+  return make_array(carved_keys + index, bytes);
 }
 
 void async_copy(void* to, const void* from, size_t bytes, size_t valid, Site site) {

@@ -89,11 +89,11 @@ struct Bound {
 // Arguments are evaluated once, at the launch; every thread gets its own copies.
 template <class... P, class... A>
 void launch(const char* name, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared,
-            cudaStream_t stream, A... arguments) {
+            bool leave, cudaStream_t stream, A... arguments) {
   using Call = Bound<P...>;
   auto bound = std::make_shared<Call>(
       Call{kernel, std::tuple<std::decay_t<P>...>(static_cast<std::decay_t<P>>(arguments)...)});
-  launch({name, grid, block, shared, bound, sizeof(Call), Call::call}, stream);
+  launch({name, grid, block, shared, leave, bound, sizeof(Call), Call::call}, stream);
 }
 
 // Read-modify-write that counts as atomic in the race check.
@@ -138,7 +138,9 @@ inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
 inline float __expf(float x) { return std::exp(x); }
 inline float __logf(float x) { return std::log(x); }
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
+inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
 inline int __ffs(int x) { return __builtin_ffs(x); }
+inline int __ffsll(long long x) { return __builtin_ffsll(x); }
 inline unsigned __float_as_uint(float x) {
   unsigned bits;
   std::memcpy(&bits, &x, sizeof bits);

@@ -1,4 +1,5 @@
-// protea-native-test [PART [FILTER]]: gemm, diagnosis, machine, products, agreement; card (what
+// protea-native-test [PART [FILTER]]: gemm, diagnosis, machine, matrices, nearest, products,
+// agreement; card (what
 // there is of a GPU), list (ops of agreement), bench (times on a GPU). For emulated kernels also
 // removals (every barrier left out in turn) and planted (one mistake, by its name). Without a part
 // the first five. FILTER keeps the ops, with their shapes, that begin with it. Ends with 3 where a
@@ -26,6 +27,7 @@ void test_diagnosis();
 void test_gemm();
 #ifdef PROTEA_CUDA
 void test_machine();
+void test_matrices();
 void test_nearest();
 void test_products();
 void test_agreement(const std::string& filter);
@@ -66,6 +68,7 @@ void run(const std::string& part, const std::string& filter) {
   if (part == "list") return list_agreement();
   if (part != "gemm" && part != "diagnosis") need_gpu();
   if (part.empty() || part == "machine") test_machine();
+  if (part.empty() || part == "matrices") test_matrices();
   if (part.empty() || part == "nearest") test_nearest();
   if (part.empty() || part == "products") test_products();
   if (part.empty() || part == "agreement") test_agreement(filter);

@@ -70,25 +70,6 @@ __global__ void count_kernel(int* count) {
     atomicAdd(count, 1);
 }
 
-// c (16, 8) = a (16, 16) b (16, 8)
-template <class T>
-__global__ void multiply_kernel(const float* a, const float* b, float* c) {
-  GPU_SHARED(T, left, [16][24]);
-  GPU_SHARED(T, right, [16][24]);  // bᵀ in the first eight rows
-  int lane = gpu::lane_index();
-  for (int i = lane; i < 256; i += 32) left[i / 16][i % 16] = gpu::rounded<T>(a[i]);
-  for (int i = lane; i < 128; i += 32) right[i % 8][i / 8] = gpu::rounded<T>(b[i]);
-  for (int i = lane; i < 128; i += 32) right[8 + i % 8][i / 8] = gpu::rounded<T>(0);
-  __syncwarp();
-  uint32_t x[4], y[4];
-  float d[4] = {};
-  gpu::load_matrices(x, &left[lane & 15][(lane >> 4) * 8]);
-  gpu::load_matrices(y, &right[(lane & 7) + (lane >> 4) * 8][(lane >> 3 & 1) * 8]);
-  uint32_t first[2] = {y[0], y[1]};
-  gpu::mma(d, x, first, T{});
-  for (int i = 0; i < 4; i++) c[(lane / 4 + i / 2 * 8) * 8 + lane % 4 * 2 + i % 2] = d[i];
-}
-
 // The smallest, the largest and the sum of each row, one after another.
 __global__ void extremes_kernel(const float* x, float* y) {
   float value = x[blockIdx.x * blockDim.x + threadIdx.x];
@@ -188,23 +169,6 @@ bool extremes_are_right() {
   return true;
 }
 
-template <class T>
-bool product_is_right(double bound) {
-  Device32 device;
-  std::vector<float> a = wave(256), b = wave(128, 2);
-  float *left = device.make(a), *right = device.make(b);
-  float* to = device.make(std::vector<float>(128));
-  GPU_LAUNCH(device.gpu, multiply_kernel<T>, gpu::Grid{dim3(1), dim3(32)}, left, right, to);
-  std::vector<float> c = device.read(to, 128);
-  for (int i = 0; i < 16; i++)
-    for (int j = 0; j < 8; j++) {
-      double sum = 0;
-      for (int k = 0; k < 16; k++) sum += double(a[i * 16 + k]) * b[k * 8 + j];
-      if (!(std::fabs(c[i * 8 + j] - sum) < bound)) return false;
-    }
-  return true;
-}
-
 }  // namespace
 
 namespace test {
@@ -222,8 +186,6 @@ void test_machine() {
   every_schedule("softmax", softmax_is_right<Mistake::None>);
   every_schedule("asynchronous copy", copy_is_right<Mistake::None>);
   every_schedule("atomic count", count_is_right<Mistake::None>);
-  every_schedule("bf16 product", [] { return product_is_right<gpu::bf16>(0.1); });
-  every_schedule("f16 product", [] { return product_is_right<gpu::f16>(0.02); });
 }
 
 // Runs one kernel with its mistake; passes when the result is right, so a mistake that is found

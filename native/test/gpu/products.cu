@@ -94,6 +94,7 @@ bool is_as_set(const std::string& note) {
 void test_products() {
   Gpu gpu;
   const std::string note = gpu.blas().note();
+  std::printf("{\"products\":\"%s\"}\n", note.c_str());
   test::expect(is_as_set(note), "products are made as PROTEA_CUBLASLT says: " + note);
   for (Precision precision : {Precision::F32, Precision::BF16})
     for (const Case& k : cases) {
