@@ -44,6 +44,8 @@ void add_rows(Cases& cases) {
     cases.push_back({"gather_rows", {{{B, 10}}, whole({13}, double(B))}});
   }
   cases.push_back({"gather_rows", {{{5, 3}}, whole({0}, 5)}});
+  // More takers of a row than are remembered, and more columns than a warp holds.
+  cases.push_back({"gather_rows", {{{3, 530}}, whole({70}, 3)}});
 }
 
 void add_layers(Cases& cases) {
