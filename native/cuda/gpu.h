@@ -137,11 +137,17 @@ GPU_DEVICE void load_matrices_transposed(uint32_t (&r)[4], const void* row) {
 
 // Copies `Bytes` (4, 8 or 16) to shared memory in the background; zeros unless `valid`. What was
 // copied up to a commit may be read after a wait that keeps fewer commits open, and a barrier.
+// What 16 bytes a time bring goes past the first cache, which has no use for it.
 template <int Bytes>
 GPU_DEVICE void copy_async(void* to, const void* from, bool valid) {
-  asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(shared_address(to)), "l"(from),
-               "n"(Bytes), "r"(valid ? Bytes : 0)
-               : "memory");
+  if constexpr (Bytes == 16)
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)),
+                 "l"(from), "r"(valid ? Bytes : 0)
+                 : "memory");
+  else
+    asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(shared_address(to)),
+                 "l"(from), "n"(Bytes), "r"(valid ? Bytes : 0)
+                 : "memory");
 }
 GPU_DEVICE void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int Keep>

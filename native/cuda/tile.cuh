@@ -181,13 +181,28 @@ struct Listed {
 };
 
 // Copies the part (R, D) of `view` that begins at (i, k) to shared memory, rounded to T. Threads
-// that follow each other read what lies together.
+// that follow each other read what lies together; each has eight loads on their way before it uses
+// the first.
 template <int R, int D, class T, class V>
 GPU_DEVICE void load_tile(T* to, int stride, const V& view, int64_t i, int64_t k) {
+  constexpr int count = R * D / tile_threads, batch = count < 8 ? count : 8;
+  static_assert(count * tile_threads == R * D && count % batch == 0);
   bool along_rows = view.row == 1 && view.along != 1;
-  for (int n = static_cast<int>(threadIdx.x); n < R * D; n += tile_threads) {
-    int r = along_rows ? n % R : n / D, d = along_rows ? n / R : n % D;
-    to[r * stride + d] = rounded<T>(view.at(i + r, k + d));
+  auto row = [&](int n) { return along_rows ? n % R : n / D; };
+  auto column = [&](int n) { return along_rows ? n / R : n % D; };
+#pragma unroll 1
+  for (int n = static_cast<int>(threadIdx.x); n < R * D; n += batch * tile_threads) {
+    float value[batch];
+#pragma unroll
+    for (int e = 0; e < batch; e++) {
+      int at = n + e * tile_threads;
+      value[e] = view.at(i + row(at), k + column(at));
+    }
+#pragma unroll
+    for (int e = 0; e < batch; e++) {
+      int at = n + e * tile_threads;
+      to[row(at) * stride + column(at)] = rounded<T>(value[e]);
+    }
   }
 }
 

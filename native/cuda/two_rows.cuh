@@ -15,10 +15,10 @@ GPU_DEVICE float exponential(float x) { return exp2f(x * 1.44269504f); }
 struct TwoRows {
   float top[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0}, valued[2] = {0, 0};
 
-  // Logits become e^(logit - top). Returns what older sums were multiplied by.
-  // Where `values` (count) is given, they are added up by these weights.
-  template <int N>
-  GPU_DEVICE float2 take(WarpRows<N>& logits, const float* values = nullptr, int64_t count = 0) {
+  // Logits become e^(logit - top), `add(upper, column, e)` is called for each. Returns what older
+  // sums were multiplied by.
+  template <int N, class Add>
+  GPU_DEVICE float2 take(WarpRows<N>& logits, const Add& add) {
     float most[2] = {top[0], top[1]}, shrink[2];
     logits.each([&](int upper, int, float l) { most[upper] = fmaxf(most[upper], l); });
     for (int r = 0; r < 2; r++) {
@@ -31,9 +31,18 @@ struct TwoRows {
     logits.each([&](int upper, int j, float& l) {
       l = l == -INFINITY ? 0 : exponential(l - top[upper]);
       sum[upper] += l;
-      if (values && j < count) valued[upper] += l * values[j];
+      add(upper, j, l);
     });
     return make_float2(shrink[0], shrink[1]);
+  }
+  template <int N>
+  GPU_DEVICE float2 take(WarpRows<N>& logits) {
+    return take(logits, [](int, int, float) {});
+  }
+  // Values of the columns are added up by these weights.
+  template <int N>
+  GPU_DEVICE float2 take(WarpRows<N>& logits, const Columns<N>& values) {
+    return take(logits, [&](int upper, int j, float e) { valued[upper] += e * values.of(j); });
   }
 
   // Leaves the softmax of each row of the block that is below `rows` in `to`.

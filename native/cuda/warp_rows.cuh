@@ -17,6 +17,24 @@ GPU_DEVICE float quad_sum(float value) {
   return value;
 }
 
+// Numbers that belong to the columns of a WarpRows<N>, those that a lane holds. They are loaded
+// together and without a branch: a guard around each use would make the lane wait for each.
+template <int N>
+struct Columns {
+  float value[N / 4];
+
+  // Of `count` > 0 numbers, or zeros where `from` is null; columns from `count` on have `beyond`.
+  GPU_DEVICE Columns(const float* from, int64_t count, float beyond) {
+#pragma unroll
+    for (int n = 0; n < N / 4; n++) {
+      int64_t j = n / 2 * 8 + lane_index() % 4 * 2 + n % 2;
+      float found = from ? from[j < count ? j : count - 1] : 0;
+      value[n] = j < count ? found : beyond;
+    }
+  }
+  GPU_DEVICE float of(int column) const { return value[column / 8 * 2 + column % 2]; }
+};
+
 template <int N>
 struct WarpRows {
   static_assert(N % 16 == 0);

@@ -35,19 +35,25 @@ __global__ void __launch_bounds__(tile_threads)
     partial[blockIdx.y * logits.z.rows + row + threadIdx.x] = running[threadIdx.x];
 }
 
-// sum[r] = sign log Σ_k e^logit_rk, or Σ_k p_rk value_k when `mean`
+// sum[r] = sign log Σ_k e^logit_rk, or Σ_k p_rk value_k when `mean`. A thread a row, or a warp: few
+// rows are cut into many parts.
+template <int team>
 __global__ void join_kernel(const Running* partial, int64_t parts, int64_t rows, float sign,
                             bool mean, float* sum) {
-  for (int64_t r = first_index(); r < rows; r += index_stride()) {
-    float top = -INFINITY, total = 0, valued = 0;
-    for (int64_t p = 0; p < parts; p++) top = fmaxf(top, partial[p * rows + r].top);
-    for (int64_t p = 0; p < parts; p++) {
-      float share = shrinkage(partial[p * rows + r].top, top);
-      total += partial[p * rows + r].sum * share;
-      valued += partial[p * rows + r].valued * share;
-    }
-    sum[r] = sign * (mean ? valued / total : top + logf(total));
+  int64_t n = first_index() / team, r = n < rows ? n : 0, first = first_index() % team;
+  float top = -INFINITY, total = 0, valued = 0;
+  for (int64_t p = first; p < parts; p += team) top = fmaxf(top, partial[p * rows + r].top);
+  if (team > 1) top = warp_max(top);
+  for (int64_t p = first; p < parts; p += team) {
+    float share = shrinkage(partial[p * rows + r].top, top);
+    total += partial[p * rows + r].sum * share;
+    valued += partial[p * rows + r].valued * share;
   }
+  if (team > 1) {
+    total = warp_sum(total);
+    valued = warp_sum(valued);
+  }
+  if (n < rows && first == 0) sum[r] = sign * (mean ? valued / total : top + logf(total));
 }
 
 // The same with operands rounded once and logits in registers. Block (x, y): 128 rows.
@@ -62,9 +68,13 @@ __global__ void __launch_bounds__(tile_threads)
   flash.fetch_own(own + row * W);
   auto fetch = [&](int64_t k, int stage) { flash.fetch_step(flash.step(stage), other + k * W); };
   in_stages(begin, end, flash_columns, fetch, [&](int64_t k, int stage) {
+    Columns<flash_columns> bias(logits.bias ? logits.bias + k : nullptr, end - k, -INFINITY);
     WarpRows<flash_columns> found = flash.products(flash.step(stage));
-    found.each([&](int, int j, float& s) { s = k + j < end ? logits.at(s, k + j) : -INFINITY; });
-    two.take(found, values ? values + k : nullptr, end - k);
+    found.each([&](int, int j, float& s) { s = logits.scale * s + bias.of(j); });
+    if (values)
+      two.take(found, Columns<flash_columns>(values + k, end - k, 0));
+    else
+      two.take(found);
   });
   two.leave(partial + blockIdx.y * rows + row, rows - row);
 }
@@ -108,7 +118,13 @@ void LogSums::sums(const Side& own, const Side& other, const float* bias, const 
     GPU_LAUNCH(gpu_, log_sum_kernel<float>, grid, logits, values, part, partial);
   else
     GPU_LAUNCH(gpu_, log_sum_kernel<bf16>, grid, logits, values, part, partial);
-  GPU_LAUNCH(gpu_, join_kernel, cover(rows), partial, parts, rows, sign, values != nullptr, sum);
+  constexpr int64_t every = INT64_MAX;  // a thread for each, however many
+  if (parts > 8)
+    GPU_LAUNCH(gpu_, join_kernel<32>, cover(32 * rows, 256, every), partial, parts, rows, sign,
+               values != nullptr, sum);
+  else
+    GPU_LAUNCH(gpu_, join_kernel<1>, cover(rows, 256, every), partial, parts, rows, sign,
+               values != nullptr, sum);
 }
 
 void LogSums::over_prototypes(const float* bias, float sign, float* sum) const {

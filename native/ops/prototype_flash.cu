@@ -35,11 +35,15 @@ __global__ void __launch_bounds__(tile_threads, 1)
   means.clear();
   flash.fetch_own(operands.rows + blockIdx.x * static_cast<int64_t>(flash_rows) * W);
   in_stages(begin, end, flash_columns, fetch, [&](int64_t k, int stage) {
+    Columns<flash_columns> bias(rows.logits.bias ? rows.logits.bias + k : nullptr, end - k,
+                                -INFINITY);
     WarpRows<flash_columns> logits = flash.products(keys(stage));
-    logits.each(
-        [&](int, int j, float& s) { s = k + j < end ? rows.logits.at(s, k + j) : -INFINITY; });
-    float2 shrink = two.take(logits, valued ? valued + k : nullptr, end - k);
-    means.each([&](int upper, int, float& v) { v *= upper ? shrink.y : shrink.x; });
+    logits.each([&](int, int j, float& s) { s = rows.logits.scale * s + bias.of(j); });
+    float2 shrink =
+        two.take(logits, Columns<flash_columns>(valued ? valued + k : nullptr, end - k, 0));
+    // After the first columns hardly any maximum grows.
+    if (__ballot_sync(all_lanes, shrink.x != 1 || shrink.y != 1))
+      means.each([&](int upper, int, float& v) { v *= upper ? shrink.y : shrink.x; });
     means.template add_product<bf16>(logits, values(stage), flash.stride);
   });
   int64_t first = blockIdx.y * problem.R + rows.first;
@@ -74,14 +78,20 @@ struct Slope {
     });
   }
 
-  // Products become probabilities.
+  // Products become probabilities: 0 of what is no row. Those of what is no prototype are never
+  // used.
   GPU_DEVICE void soften(WarpRows<flash_columns>& e, const Logits& logits, int64_t first,
                          int64_t count) {
+    Columns<flash_columns> lse(slopes.lse + first, count, INFINITY);
+    Columns<flash_columns> weight(slopes.weight + first, count, 0);
+    float bias[2];
+    for (int upper = 0; upper < 2; upper++) {
+      int64_t of = k + row_of_lane(upper), last = logits.w.rows - 1;
+      bias[upper] = logits.bias ? logits.bias[of < last ? of : last] : 0;
+    }
     e.each([&](int upper, int j, float& s) {
-      int64_t of = k + row_of_lane(upper);
-      bool inside = j < count && of < logits.w.rows;
-      s = inside ? exponential(logits.at(s, of) - slopes.lse[first + j]) : 0;
-      if (inside) dbias[upper] += slopes.weight[first + j] * s;
+      s = exponential(logits.scale * s + bias[upper] - lse.of(j));
+      dbias[upper] += weight.of(j) * s;
     });
   }
 };

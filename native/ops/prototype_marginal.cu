@@ -67,11 +67,13 @@ struct LogitSlope {
 constexpr int width = 128;  // columns of a sweep
 constexpr int square_stride = gpu::tile_stride<float>(tile_rows);
 
-// Block (x, y): 64 rows against all prototypes, dz = scale Σ_k dl w; or 64 prototypes against all
-// rows, dw = scale Σ_r dl z and dbias = Σ_r dl. Columns 128 y ... of the result.
+// Block (x, y, z): 64 rows against part z of the prototypes, dz = scale Σ_k dl w; or 64 prototypes
+// against all rows, dw = scale Σ_r dl z and dbias = Σ_r dl. Columns 128 y ... of the result; one
+// result for each part.
 template <bool of_prototypes>
 __global__ void __launch_bounds__(gpu::tile_threads)
-    backward_kernel(LogitSlope slope, float* to, bool accumulate, float* dbias, bool add_dbias) {
+    backward_kernel(LogitSlope slope, int64_t part, float* to, bool accumulate, float* dbias,
+                    bool add_dbias) {
   gpu::Carver carver;
   float* left = carver.take<float>(gpu::operand_size<float>());
   float* right = carver.take<float>(gpu::operand_size<float>());
@@ -85,7 +87,8 @@ __global__ void __launch_bounds__(gpu::tile_threads)
   Tile<float, 4, width / 16> sum;
   sum.clear();
   float total = 0;
-  for (int64_t begin = 0; begin < other.rows; begin += tile_rows) {
+  int64_t begin = blockIdx.z * part, end = begin + part < other.rows ? begin + part : other.rows;
+  for (; begin < end; begin += tile_rows) {
     Tile<float, 4, 4> product;
     gpu::multiply_rows(product, own, first, other, begin, left, right);
     product.each([&](int i, int j, float s) {
@@ -102,20 +105,41 @@ __global__ void __launch_bounds__(gpu::tile_threads)
   if (to)
     sum.each([&](int i, int j, float value) {
       if (first + i < own.rows && column + j < own.depth)
-        gpu::put(to, (first + i) * own.depth + column + j, slope.logits.scale * value, accumulate);
+        gpu::put(to, (blockIdx.z * own.rows + first + i) * own.depth + column + j,
+                 slope.logits.scale * value, accumulate);
     });
   int64_t k = first + threadIdx.x;
   if (dbias && blockIdx.y == 0 && threadIdx.x < tile_rows && k < own.rows)
     gpu::put(dbias, k, total, add_dbias);
 }
 
-gpu::Grid grid_of(const gpu::View& own) {
+gpu::Grid grid_of(const gpu::View& own, int64_t parts = 1) {
   size_t shared = 2 * gpu::carved<float>(gpu::operand_size<float>()) +
                   gpu::carved<float>(tile_rows * square_stride) +
                   gpu::carved<float>(width * square_stride);
   dim3 blocks(static_cast<unsigned>((own.rows + tile_rows - 1) / tile_rows),
-              static_cast<unsigned>((own.depth + width - 1) / width));
+              static_cast<unsigned>((own.depth + width - 1) / width), static_cast<unsigned>(parts));
   return {blocks, dim3(gpu::tile_threads), shared};
+}
+
+// The sum of what the parts came to.
+struct OfParts {
+  const float* partial;
+  int64_t parts, size;
+  GPU_DEVICE float operator()(int64_t i) const {
+    float sum = 0;
+    for (int64_t part = 0; part < parts; part++) sum += partial[part * size + i];
+    return sum;
+  }
+};
+
+void back_to_rows(Gpu& gpu, const LogitSlope& slope, const Gradient& dz) {
+  int64_t R = slope.logits.z.rows, K = slope.logits.w.rows, size = dz.array.size();
+  int64_t part = gpu::part_size(gpu, R, K), parts = (K + part - 1) / part;
+  float *partial = gpu.scratch<float>(2, parts * size), *none = nullptr;
+  GPU_LAUNCH(gpu, backward_kernel<false>, grid_of(slope.logits.z, parts), slope, part, partial,
+             false, none, false);
+  gpu::store(gpu, OfParts{partial, parts, size}, dz);
 }
 
 void backward(const Run& run) {
@@ -130,11 +154,9 @@ void backward(const Run& run) {
   gpu::LogSums(gpu, logits).row_means(g, s);
   LogitSlope slope{logits, run.out[1].as<float>(), g, s};
   float* none = nullptr;
-  if (dz)
-    GPU_LAUNCH(gpu, backward_kernel<false>, grid_of(logits.z), slope, dz.as<float>(), dz.accumulate,
-               none, false);
+  if (dz && R > 0 && K > 0) back_to_rows(gpu, slope, dz);
   if (dw || dbias)
-    GPU_LAUNCH(gpu, backward_kernel<true>, grid_of(logits.w), slope, dw ? dw.as<float>() : none,
+    GPU_LAUNCH(gpu, backward_kernel<true>, grid_of(logits.w), slope, R, dw ? dw.as<float>() : none,
                dw.accumulate, dbias ? dbias.as<float>() : none, dbias.accumulate);
 }
 

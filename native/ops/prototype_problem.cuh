@@ -13,7 +13,7 @@ namespace gpu {
 
 // Some rows of the student or of the teacher.
 struct RowTile {
-  const Logits& logits;
+  Logits logits;       // by value: of a reference to one of two, every use would be a load
   int64_t row, first;  // the first of them among its own, and among all
   int64_t count;       // that follow, this one included
   bool of_student;
