@@ -62,8 +62,9 @@ function copyBuild() {
 }
 
 function copyScripts() {
+  const written = (from) => !from.endsWith('__pycache__');
   for (const part of ['gpu', 'peer'])
-    cpSync(join(root, 'bench', part), at('bench', part), { recursive: true });
+    cpSync(join(root, 'bench', part), at('bench', part), { recursive: true, filter: written });
   const keep = (from) => !/\.(map|d\.ts)$|bundle\.test\.js$/.test(from);
   for (const part of ['lib', 'test/ops', 'test/gpu', 'test/golden', 'test/support'])
     cpSync(join(root, 'dist', part), at('dist', part), { recursive: true, filter: keep });

@@ -41,7 +41,7 @@ if parts ops; then
   done
 fi
 if parts bench; then
-  keep bench "$ends" "${PYTHON:-python3}" bench/gpu/bench.py bin/native "$name" ||
+  keep bench "$ends" "${PYTHON:-python3}" bench/gpu/bench.py --until "$ends" bin/native "$name" ||
     keep native-bench "$ends" bin/native bench "$name" || failed=1
 fi
 exit "$failed"

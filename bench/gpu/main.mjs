@@ -45,7 +45,7 @@ function close(result) {
 
 function closeOnSignals(result) {
   process.stdout.on('error', () => {}); // whoever read it is gone
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+  for (const signal of ['SIGINT', 'SIGTERM'])
     process.on(signal, () => {
       killAll();
       close(result);
@@ -78,7 +78,9 @@ const result = { build, card: await inspect(), parts: before(build) };
 save(result);
 closeOnSignals(result);
 if (!result.card.ready) {
-  console.log(`no GPU: ${result.card.reason}\n${result.card.looked}`);
+  const told = `no GPU: ${result.card.reason}\n${result.card.looked}`;
+  console.log(told);
+  copyLogs(told);
   process.exit(3);
 }
 const trial = result.card.emulated;
@@ -92,4 +94,6 @@ for (const [i, part] of chosen.entries()) {
 }
 close(result);
 const states = chosen.map((part) => result.parts[part]);
-process.exit(states.some(({ ok }) => !ok) ? 1 : states.some(({ incomplete }) => incomplete) ? 2 : 0);
+process.exit(
+  states.some(({ ok }) => !ok) ? 1 : states.some(({ incomplete }) => incomplete) ? 2 : 0,
+);

@@ -137,9 +137,10 @@ export function jsonLines(text) {
 
 export const tail = (text, count = 8) => text.trim().split('\n').slice(-count);
 
-/** Why a program did not end well, from how it ended and its last lines. */
+/** Why a program did not end well, from how it ended and its last lines that are no results. */
 export function reasons({ hung, late, signal, seconds, text }) {
   if (late) return ['no time left'];
   const how = hung ? `stopped after ${seconds.toFixed(0)} s` : signal && `ended by ${signal}`;
-  return [...(how ? [how] : []), ...tail(text)].filter(Boolean);
+  const words = text.replaceAll(/^\{.*\n?/gm, '');
+  return [...(how ? [how] : []), ...tail(words)].filter(Boolean);
 }

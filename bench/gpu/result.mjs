@@ -35,7 +35,11 @@ export function before({ commit }) {
 
 export function save(result) {
   const text = `${JSON.stringify(result, null, 1)}\n`;
-  write(file, text);
+  try {
+    write(file, text);
+  } catch (error) {
+    console.error(`${file}: ${error.message}`);
+  }
   intoOut((folder) => write(join(folder, 'result.json'), text));
 }
 

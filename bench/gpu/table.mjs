@@ -15,9 +15,9 @@ const columns = [
 ];
 
 const known = (value) => typeof value === 'number' && Number.isFinite(value);
-const number = (value) => (known(value) ? String(Number(value.toPrecision(3))) : '-');
+export const number = (value) => (known(value) ? String(Number(value.toPrecision(3))) : '-');
 const ratio = (a, b) => (known(a) && known(b) && b > 0 ? `${number(a / b)}x` : '-');
-const time = (entry) => entry?.error ?? number(entry?.ms);
+const time = (entry) => entry?.error?.slice(0, 60).replaceAll(/[|\s]+/g, ' ') ?? number(entry?.ms);
 const shape = (of) =>
   of
     ? Object.entries(of)
@@ -45,43 +45,4 @@ export function table(parts) {
     line(columns.map(() => '---')),
     ...found.map((row) => line(columns.map(([, cell]) => cell(row)))),
   ].join('\n');
-}
-
-/** What a part found: a line, and one for each thing that is wrong. */
-const told = {
-  ops({ native, typescript, golden }) {
-    const counted = ({ passed, skipped, failed }) =>
-      `${passed} passed, ${failed.length} failed, ${skipped} skipped`;
-    const right = native.programs - native.failed.length;
-    return [
-      `${right} of ${native.programs} native parts; tests ${counted(typescript)}; golden vectors ${counted(golden)}`,
-      ...native.failed.map(because),
-      ...typescript.failed,
-      ...golden.failed,
-    ];
-  },
-  sanitize({ skipped, done, planned, failed = [] }) {
-    const counted = `${done} of ${planned} runs, ${failed.length} with findings`;
-    return [skipped ?? counted, ...failed.map(because)];
-  },
-  train({ steps, firstDifference, endDifference, cpu, cuda }) {
-    const unique = (run) => `${run.unique?.unique} of ${run.unique?.total}`;
-    return [
-      `${steps} steps, losses differ by ${number(firstDifference)} at first, ${number(endDifference)} at the end; unique prototypes ${unique(cpu)} on the CPU, ${unique(cuda)} on the GPU`,
-      ...cpu.why,
-      ...cuda.why,
-    ];
-  },
-  bench: ({ cases, why }) => [`${cases.length} cases`, ...why],
-};
-
-const because = ({ name, why }) => `${name}: ${why.join(' / ')}`;
-
-export function summary(parts) {
-  return Object.entries(parts)
-    .map(([name, part]) => {
-      const [first, ...more] = told[name](part);
-      return [`${part.ok ? 'ok    ' : 'FAILED'} ${name}: ${first}`, ...more].join('\n       ');
-    })
-    .join('\n');
 }

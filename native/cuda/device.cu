@@ -38,6 +38,7 @@ Gpu::Gpu() {
   check_cuda(cudaGetDeviceProperties(&properties, 0), "reading the device's properties");
   processors_ = properties.multiProcessorCount;
   shared_limit_ = properties.sharedMemPerBlockOptin;
+  cache_bytes_ = static_cast<size_t>(properties.l2CacheSize);
   check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
   landing_ = std::make_unique<Landing>(stream_);
   void* fault = nullptr;

@@ -43,6 +43,7 @@ class Gpu : public Accelerator {
   cudaStream_t stream() const { return stream_; }
   int processors() const { return processors_; }
   size_t shared_limit() const { return shared_limit_; }  // bytes a block can have
+  size_t cache_bytes() const { return cache_bytes_; }    // of the card's second cache
   Fault* fault() const { return fault_; }
   Precision precision() const { return precision_; }
   gpu::Blas& blas();  // opened at the first product
@@ -76,7 +77,7 @@ class Gpu : public Accelerator {
   };
   cudaStream_t stream_ = nullptr;
   int processors_ = 0;
-  size_t shared_limit_ = 0;
+  size_t shared_limit_ = 0, cache_bytes_ = 0;
   Precision precision_ = Precision::F32;
   Fault* fault_ = nullptr;
   std::array<Working, slots> working_;

@@ -81,10 +81,11 @@ __global__ void __launch_bounds__(tile_threads)
 
 }  // namespace
 
-LogSums::LogSums(Gpu& gpu, const Logits& logits)
+LogSums::LogSums(Gpu& gpu, const Logits& logits, int64_t sums)
     : gpu_(gpu),
       logits_(logits),
-      flash_(flash_fits(gpu, logits.z.depth, 1)),
+      kept_(sums > 1 ? keep_products(gpu, 6, logits) : KeptProducts{}),
+      flash_(!kept_.data && flash_fits(gpu, logits.z.depth, 1)),
       z_(side(logits.z, 6)),
       w_(side(logits.w, 7)) {}
 
@@ -118,21 +119,34 @@ void LogSums::sums(const Side& own, const Side& other, const float* bias, const 
     GPU_LAUNCH(gpu_, log_sum_kernel<float>, grid, logits, values, part, partial);
   else
     GPU_LAUNCH(gpu_, log_sum_kernel<bf16>, grid, logits, values, part, partial);
+  join(partial, parts, rows, sign, values != nullptr, sum);
+}
+
+void LogSums::join(const Running* partial, int64_t parts, int64_t rows, float sign, bool mean,
+                   float* sum) const {
   constexpr int64_t every = INT64_MAX;  // a thread for each, however many
   if (parts > 8)
     GPU_LAUNCH(gpu_, join_kernel<32>, cover(32 * rows, 256, every), partial, parts, rows, sign,
-               values != nullptr, sum);
+               mean, sum);
   else
-    GPU_LAUNCH(gpu_, join_kernel<1>, cover(rows, 256, every), partial, parts, rows, sign,
-               values != nullptr, sum);
+    GPU_LAUNCH(gpu_, join_kernel<1>, cover(rows, 256, every), partial, parts, rows, sign, mean,
+               sum);
 }
 
 void LogSums::over_prototypes(const float* bias, float sign, float* sum) const {
-  sums(z_, w_, bias, nullptr, sign, sum);
+  if (!kept_.data) return sums(z_, w_, bias, nullptr, sign, sum);
+  int64_t part = part_size(gpu_, kept_.rows * tile_rows, kept_.K);
+  int64_t parts = (kept_.K + part - 1) / part;
+  Running* partial = gpu_.scratch<Running>(partial_slot, parts * kept_.rows);
+  row_parts(gpu_, kept_, bias, part, partial);
+  join(partial, parts, kept_.rows, sign, false, sum);
 }
 
 void LogSums::over_rows(const float* bias, float sign, float* sum) const {
-  sums(w_, z_, bias, nullptr, sign, sum);
+  if (!kept_.data) return sums(w_, z_, bias, nullptr, sign, sum);
+  Running* partial = gpu_.scratch<Running>(partial_slot, kept_.K);
+  column_parts(gpu_, kept_, bias, partial);
+  join(partial, 1, kept_.K, sign, false, sum);
 }
 
 void LogSums::row_means(const float* values, float* mean) const {

@@ -1,13 +1,15 @@
 #pragma once
-#include "prototype_rows.cuh"
+#include "kept_products.h"
 
 namespace protea::gpu {
 
-// Sums over logits of which no matrix is kept. In bf16 the operands are rounded once for all sums.
-// Uses slots 6 and 7 of working memory, and inner ones.
+// Sums over logits. Products are made again for each sum, in bf16 with operands rounded once for
+// all, unless there are several sums and the card's second cache holds the products. Uses slots 6
+// and 7 of working memory, and inner ones.
 class LogSums {
  public:
-  LogSums(Gpu& gpu, const Logits& logits);
+  // `sums`: how many there will be.
+  LogSums(Gpu& gpu, const Logits& logits, int64_t sums);
 
   // sum[r] = sign log Σ_k e^(scale z_r w_k + bias_k), over prototypes; bias null: 0.
   void over_prototypes(const float* bias, float sign, float* sum) const;
@@ -24,9 +26,12 @@ class LogSums {
   Side side(const View& rows, int slot) const;
   void sums(const Side& own, const Side& other, const float* bias, const float* values, float sign,
             float* sum) const;
+  void join(const Running* partial, int64_t parts, int64_t rows, float sign, bool mean,
+            float* sum) const;
 
   Gpu& gpu_;
   Logits logits_;
+  KeptProducts kept_;
   bool flash_;
   Side z_, w_;
 };

@@ -142,9 +142,24 @@ Operands rounded_operands(Gpu& gpu, const Problem& problem, const float* pulls) 
 
 bool flash_fits(const Gpu& gpu, int64_t P) { return flash_fits(gpu, P, 2); }
 
+// Into how many parts prototypes are cut, at most `most`, so that blocks, one a processor at a
+// time, fill whole rounds. A few parts more than are needed cost little.
+static int64_t parts_for(int64_t tiles, int64_t processors, int64_t most) {
+  int64_t best = 1, last = std::min(most, std::max<int64_t>(4, processors / tiles));
+  double filled = 0;
+  for (int64_t count = 1; count <= last; count++) {
+    int64_t blocks = tiles * count, rounds = (blocks + processors - 1) / processors;
+    double fill = static_cast<double>(blocks) / static_cast<double>(rounds * processors);
+    if (fill <= 1.02 * filled) continue;
+    filled = fill;
+    best = count;
+  }
+  return best;
+}
+
 Parts flash_sweep(Gpu& gpu, const Problem& problem) {
   int64_t tiles = problem.tiles(flash_rows), most = whole(problem.K, flash_columns) / flash_columns;
-  int64_t count = std::clamp<int64_t>(gpu.processors() / tiles, 1, most);
+  int64_t count = parts_for(tiles, gpu.processors(), most);
   Parts parts = parts_of(gpu, problem, whole(most, count) / count * flash_columns);
   dim3 blocks(static_cast<unsigned>(tiles), static_cast<unsigned>(parts.count));
   with_flash_width(problem.P, [&]<int W>() {

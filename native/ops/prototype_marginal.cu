@@ -38,7 +38,7 @@ void forward(const Run& run) {
   int64_t R = logits.z.rows, K = logits.w.rows;
   float *lse = run.out[1].as<float>(), *row_bias = gpu.scratch<float>(0, R);
   float* sums = gpu.scratch<float>(1, K);
-  gpu::LogSums log_sums(gpu, logits);
+  gpu::LogSums log_sums(gpu, logits, 2);
   log_sums.over_prototypes(logits.bias, 1, lse);
   gpu::store(gpu, Negated{lse}, row_bias, R);
   log_sums.over_rows(row_bias, 1, sums);
@@ -151,7 +151,7 @@ void backward(const Run& run) {
   Upstream upstream{run.dout[0].as<float>(), run.out[0].as<float>(), 1 / static_cast<float>(R),
                     log_of(run)};
   gpu::store(gpu, upstream, g, K);
-  gpu::LogSums(gpu, logits).row_means(g, s);
+  gpu::LogSums(gpu, logits, 1).row_means(g, s);
   LogitSlope slope{logits, run.out[1].as<float>(), g, s};
   float* none = nullptr;
   if (dz && R > 0 && K > 0) back_to_rows(gpu, slope, dz);

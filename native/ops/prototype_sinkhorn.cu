@@ -8,13 +8,14 @@ void forward(const Run& run) {
   Gpu& gpu = Gpu::of(run);
   gpu::Logits logits(z.as<float>(), z.dim(0), w.as<float>(), w.dim(0), z.dim(1), nullptr,
                      run.attrs.number("temperature"));
-  gpu::LogSums sums(gpu, logits);
+  int64_t iterations = run.attrs.integer("iterations");
+  bool from_probabilities = run.attrs.integer("from_probabilities", 0) != 0;
+  gpu::LogSums sums(gpu, logits, 2 * iterations - 1 + from_probabilities);
   float *log_v = gpu.scratch<float>(0, z.dim(0)), *log_u = run.out[0].as<float>();
-  if (run.attrs.integer("from_probabilities", 0))
+  if (from_probabilities)
     sums.over_prototypes(nullptr, -1, log_v);
   else
     gpu.fill(log_v, 0, z.dim(0) * sizeof(float));
-  int64_t iterations = run.attrs.integer("iterations");
   for (int64_t i = 0; i < iterations; i++) {
     sums.over_rows(log_v, -1, log_u);
     if (i + 1 < iterations) sums.over_prototypes(log_u, -1, log_v);

@@ -24,7 +24,7 @@ typedef struct CUevent_st* cudaEvent_t;
 struct cudaDeviceProp {
   char name[256];
   size_t totalGlobalMem, sharedMemPerBlockOptin;
-  int major, minor, multiProcessorCount;
+  int major, minor, multiProcessorCount, l2CacheSize;
 };
 
 cudaError_t cudaDriverGetVersion(int* version);

@@ -45,14 +45,11 @@ function state(native, typescript, golden) {
     ...{ native, typescript, golden },
     ok: failed.length === 0,
     incomplete: missing > 0 || [typescript, golden].some((tests) => !tests || tests.late),
-    said: [
-      `${first}; tests ${counted(typescript)}; golden vectors ${counted(golden)}`,
-      ...failed,
-    ],
+    said: [`${first}; tests ${counted(typescript)}; golden vectors ${counted(golden)}`, ...failed],
   };
 }
 
-/** Each third has its own end, so that kernels that hang leave time for the others. */
+/** None of the three may take all the time: kernels that hang leave some for the others. */
 export async function ops({ until, patience, report }) {
   const part = { until: within(0.6, until), patience };
   const native = await nativeOps({ ...part, report: (found) => report(state(found)) });

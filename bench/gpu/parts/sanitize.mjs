@@ -29,13 +29,26 @@ const under = (program, tool) => [
   ...['--report-api-errors', 'no', '--launch-timeout', '60'],
 ];
 
+/** The first words of the tool, which say where; else how the program ended. */
+function findings(result) {
+  const told = result.text.split('\n').filter((line) => /^=+ +\S/.test(line));
+  return told.length ? told.slice(0, 6) : reasons(result);
+}
+
 /** The library's kernels are not ours to check, and slow to be. */
 async function check(program, tool, part, options) {
   const env = { PROTEA_CUBLASLT: 'off', PROTEA_UNDER: under(program, tool).join('\n') };
   const name = `${tool} ${part.join(' ').trim()}`;
   const result = await run(`sanitize ${name}`, [native, ...part], { ...options, env });
-  const why = result.status === 0 ? [] : reasons(result);
-  return { name, tool, why, text: result.text, ended: !result.late && !result.hung, late: result.late };
+  const why = result.status === 0 ? [] : findings(result);
+  return {
+    name,
+    tool,
+    why,
+    text: result.text,
+    ended: !result.late && !result.hung,
+    late: result.late,
+  };
 }
 
 function state(jobs, results) {
@@ -59,7 +72,7 @@ function state(jobs, results) {
   };
 }
 
-const skip = (skipped) => ({ ok: true, skipped, said: [`skipped: ${skipped}`] });
+const skip = (skipped) => ({ ok: true, skipped, said: [skipped] });
 
 export async function sanitize({ until, patience, report }) {
   const program = sanitizer();

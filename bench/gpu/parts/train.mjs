@@ -60,7 +60,7 @@ export async function train({ until, steps }) {
   const compared = compare(cpu, cuda);
   const close = compared.firstDifference < 1e-3 && compared.endDifference < 0.05;
   const broken = [cpu, cuda].some(({ why, late }) => why.length && !late);
-  const incomplete = compared.steps < steps;
-  const ok = !broken && (close || (incomplete && !compared.steps));
+  const incomplete = cpu.late || cuda.late;
+  const ok = !broken && (close || !compared.steps);
   return { ok, incomplete, ...compared, cpu, cuda, said: said(compared, cpu, cuda) };
 }
