@@ -78,12 +78,14 @@ if (all || process.argv.includes('--nvcc')) compiled();
 const plain = build('plain');
 const race = build('race');
 native(plain, 'plain', 'machine');
+native(plain, 'plain', 'matrices');
 native(plain, 'plain', 'nearest');
 native(plain, 'plain', 'agreement');
 for (const library of ['off', 'emulated', 'emulated-wrong'])
   nativeWith({ PROTEA_CUBLASLT: library }, plain, `cuBLASLt ${library}`, 'products');
 nativeWith({ PROTEA_CUBLASLT: 'emulated' }, plain, 'cuBLASLt emulated', 'agreement', 'linear');
 native(race, 'race', 'machine');
+native(race, 'race', 'matrices');
 native(race, 'race', 'nearest');
 native(race, 'race', 'agreement');
 planted([plain, race]);

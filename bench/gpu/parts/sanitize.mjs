@@ -81,7 +81,7 @@ export async function sanitize({ until, patience, report }) {
   const seen = await check(program, 'memcheck', ['card'], options);
   if (!seen.late && !seen.text.includes('"ready":true'))
     return skip(`compute-sanitizer does not run a first kernel here: ${seen.why.join(' / ')}`);
-  const parts = [{ part: ['machine'] }, ...(await agreements(until))];
+  const parts = [{ part: ['machine'] }, { part: ['matrices'] }, ...(await agreements(until))];
   const jobs = rounds.flatMap((tools) =>
     parts.flatMap(({ part }) => tools.map((tool) => ({ tool, part }))),
   );

@@ -1,6 +1,7 @@
 // Times ops on the GPU as a caller meets them (tape, memory, kernels) by events in their stream:
 // `protea-native-test bench [FILTER]` prints a JSON line a case, for bench/gpu/bench.py.
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <functional>
 
@@ -15,8 +16,8 @@ namespace {
 
 using gpu::check_cuda;
 
-constexpr int warm_up = 3, most_runs = 20, fewest_runs = 5;
-constexpr float long_enough = 1500;  // ms of timed runs of one case
+constexpr int fewest_runs = 5, most_runs = 20, most_together = 10;
+constexpr float warm_up = 300, short_run = 5, long_enough = 1500;  // ms
 
 // What is done again and again, and the tensors it is done with.
 struct Work {
@@ -59,21 +60,15 @@ class Bench {
 
   void run(const Work& work, Precision precision) {
     gpu_.set_precision(precision);
+    int together = warm(work);
     runtime_.arena(Device::Cuda).reset_peak();
     size_t before = runtime_.arena(Device::Cuda).use().live;
     std::vector<float> times;
     float spent = 0;
-    for (int i = 0; i < warm_up + most_runs; i++) {
-      if (spent > long_enough && i >= warm_up + fewest_runs) break;
-      record(begin_);
-      work.once();
-      record(end_);
-      runtime_.queue().wait();
-      check_cuda(cudaEventSynchronize(end_), "cudaEventSynchronize");
-      float ms = 0;
-      check_cuda(cudaEventElapsedTime(&ms, begin_, end_), "cudaEventElapsedTime");
-      spent += ms;
-      if (i >= warm_up) times.push_back(ms);
+    auto runs = [&] { return static_cast<int>(times.size()); };
+    while (runs() < fewest_runs || (runs() < most_runs && spent < long_enough)) {
+      times.push_back(time_of(work, together));
+      spent += times.back() * static_cast<float>(together);
     }
     std::sort(times.begin(), times.end());
     size_t bytes = runtime_.arena(Device::Cuda).use().peak - before + gpu_.working_bytes();
@@ -85,6 +80,29 @@ class Bench {
   }
 
  private:
+  // Until the clock of an idle card has risen. Returns how many calls are timed together: short
+  // ones several, so that the wait for the first launch is not counted for each.
+  int warm(const Work& work) {
+    time_of(work, 1);  // memory and kernels are fetched
+    float spent = 0, last = 0;
+    do spent += last = time_of(work, 1);
+    while (spent < warm_up);
+    auto wanted = static_cast<int>(std::ceil(short_run / std::max(last, 1e-3f)));
+    return std::clamp(wanted, 1, most_together);
+  }
+
+  // Milliseconds of one of `together` calls.
+  float time_of(const Work& work, int together) {
+    record(begin_);
+    for (int i = 0; i < together; i++) work.once();
+    record(end_);
+    runtime_.queue().wait();
+    check_cuda(cudaEventSynchronize(end_), "cudaEventSynchronize");
+    float ms = 0;
+    check_cuda(cudaEventElapsedTime(&ms, begin_, end_), "cudaEventElapsedTime");
+    return ms / static_cast<float>(together);
+  }
+
   void record(cudaEvent_t event) {
     runtime_.queue().push(
         [this, event] { check_cuda(cudaEventRecord(event, gpu_.stream()), "cudaEventRecord"); });
