@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "blas.h"
+#include "map.cuh"
 
 namespace protea {
 namespace {
@@ -26,10 +27,6 @@ void* take_device_block(size_t bytes) {
 }
 
 void give_device_block(void* block) { cudaFree(block); }
-
-__global__ void add_kernel(float* sum, const float* term, int64_t n) {
-  for (int64_t i = gpu::first_index(); i < n; i += gpu::index_stride()) sum[i] += term[i];
-}
 
 }  // namespace
 
@@ -110,8 +107,7 @@ void Gpu::fill(void* to, unsigned char value, size_t bytes) {
 }
 
 void Gpu::add(const Array& sum, const Array& term) {
-  GPU_LAUNCH(*this, add_kernel, gpu::cover(sum.size()), sum.as<float>(), term.as<float>(),
-             sum.size());
+  gpu::store(*this, gpu::Same{term.as<float>()}, sum.as<float>(), sum.size(), true);
 }
 
 void Gpu::finish() { check_cuda(cudaStreamSynchronize(stream_), "work on the device"); }

@@ -31,6 +31,8 @@ void add_elementwise(Cases& cases) {
     }
   for (double limit : {0.5, 1e6})
     cases.push_back({"limit_gradient", {{{20001}}}, {{"limit", {limit}}}});
+  // Several elements a thread on every card.
+  cases.push_back({"identity", {{{200003}}}});
   cases.push_back({"weighted_sum", {{Shape{}}}, {{"weights", {-0.25}}}});
   cases.push_back({"dot", {{{70001}}, {{70001}}}});
   cases.push_back({"mean_rows", {{{3001, 33}}}});
