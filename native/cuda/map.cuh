@@ -1,10 +1,12 @@
 #pragma once
 // y_i = map(i) over many elements. Map is a struct with a device operator().
+#include "block.cuh"
 #include "device.h"
 
 namespace protea::gpu {
 
 constexpr int map_threads = 256, map_each = 4;
+constexpr int64_t row_piece = 32 * map_each;  // of a row, by a warp
 
 // Elements first, first + step, ... before `end` (all_inside: none lies beyond it). All their loads
 // are under way before the first is stored: one at a time, a thread has four bytes under way and
@@ -50,6 +52,40 @@ void store(Gpu& gpu, Map map, float* to, int64_t n, bool accumulate = false) {
 template <class Map>
 void store(Gpu& gpu, Map map, const Gradient& to) {
   if (to) store(gpu, map, to.as<float>(), to.array.size(), to.accumulate);
+}
+
+// A warp takes a piece of a row, so what the row decides is found once for it.
+template <class Map>
+__global__ void map_rows_kernel(Map map, float* to, int64_t rows, int64_t columns,
+                                bool accumulate) {
+  int64_t begin = blockIdx.x * row_piece, first = begin + lane_index();
+  int64_t step = static_cast<int64_t>(gridDim.y) * warp_count();
+  for (int64_t i = blockIdx.y * warp_count() + warp_index(); i < rows; i += step) {
+    auto row = map.row(i);
+    if (begin + row_piece <= columns)
+      map_several<32, true>(row, to + i * columns, first, columns, accumulate);
+    else
+      map_several<32, false>(row, to + i * columns, first, columns, accumulate);
+  }
+}
+
+// y_ij = map.row(i)(j), stored row by row: no element pays for a division of its index.
+template <class Map>
+void store_rows(Gpu& gpu, Map map, float* to, int64_t rows, int64_t columns,
+                bool accumulate = false) {
+  if (rows <= 0 || columns <= 0) return;
+  constexpr int64_t warps = map_threads / 32, most = 65535;
+  int64_t across = (columns + row_piece - 1) / row_piece, down = (rows + warps - 1) / warps;
+  dim3 blocks(static_cast<unsigned>(across), static_cast<unsigned>(down < most ? down : most));
+  GPU_LAUNCH(gpu, map_rows_kernel<Map>, Grid{blocks, dim3(map_threads)}, map, to, rows, columns,
+             accumulate);
+}
+
+// For a gradient whose last dimension is a row.
+template <class Map>
+void store_rows(Gpu& gpu, Map map, const Gradient& to) {
+  if (to)
+    store_rows(gpu, map, to.as<float>(), to.array.shape.rows(), to.array.dim(-1), to.accumulate);
 }
 
 // A copy.

@@ -15,29 +15,43 @@ struct Tokens {
         D(run.in[0].dim(2)),
         R(run.in[3] ? run.in[3].dim(1) : 0),
         mask(run.in[4] ? run.in[4].as<uint8_t>() : nullptr) {}
+
+  GPU_DEVICE int64_t length() const { return 1 + R + N; }
 };
 
-struct Value {
-  Tokens s;
-  const float *patches, *cls, *position, *registers, *mask_token;
-  GPU_DEVICE float operator()(int64_t i) const {
-    int64_t length = 1 + s.R + s.N, d = i % s.D, token = i / s.D % length;
-    int64_t b = i / (s.D * length), n = token - 1 - s.R;
-    if (token == 0) return cls[d] + position[d];
-    if (n < 0) return registers[(token - 1) * s.D + d];
-    bool masked = s.mask && s.mask[b * s.N + n];
-    float patch = masked ? mask_token[d] : patches[(b * s.N + n) * s.D + d];
-    return patch + position[(1 + n) * s.D + d];
+struct ValueOfToken {
+  const float *token, *position;  // position null: none
+  GPU_DEVICE float operator()(int64_t d) const {
+    return position ? token[d] + position[d] : token[d];
   }
 };
 
+// Rows are the tokens of all images.
+struct Value {
+  Tokens s;
+  const float *patches, *cls, *position, *registers, *mask_token;
+  GPU_DEVICE ValueOfToken row(int64_t i) const {
+    int64_t b = i / s.length(), token = i % s.length(), n = token - 1 - s.R;
+    if (token == 0) return {cls, position};
+    if (n < 0) return {registers + (token - 1) * s.D, nullptr};
+    int64_t patch = b * s.N + n;
+    bool masked = s.mask && s.mask[patch];
+    return {masked ? mask_token : patches + patch * s.D, position + (1 + n) * s.D};
+  }
+};
+
+struct SlopeOfPatch {
+  const float* dy;  // null: masked
+  GPU_DEVICE float operator()(int64_t d) const { return dy ? dy[d] : 0; }
+};
+
+// Rows are the patches of all images.
 struct PatchSlope {
   Tokens s;
   const float* dy;
-  GPU_DEVICE float operator()(int64_t i) const {
-    int64_t d = i % s.D, n = i / s.D % s.N, b = i / (s.D * s.N);
-    if (s.mask && s.mask[b * s.N + n]) return 0;
-    return dy[(b * (1 + s.R + s.N) + 1 + s.R + n) * s.D + d];
+  GPU_DEVICE SlopeOfPatch row(int64_t i) const {
+    if (s.mask && s.mask[i]) return {nullptr};
+    return {dy + (i / s.N * s.length() + 1 + s.R + i % s.N) * s.D};
   }
 };
 
@@ -49,7 +63,7 @@ struct TokenTerm {
   int64_t first, skip;
   GPU_DEVICE float operator()(int64_t b, int64_t j) const {
     int64_t token = first + j / s.D + (j >= s.D ? skip : 0);
-    return dy[(b * (1 + s.R + s.N) + token) * s.D + j % s.D];
+    return dy[(b * s.length() + token) * s.D + j % s.D];
   }
 };
 
@@ -59,14 +73,14 @@ struct MaskTerm {
   const float* dy;
   GPU_DEVICE float operator()(int64_t i, int64_t d) const {
     if (!s.mask || !s.mask[i]) return 0;
-    return dy[(i / s.N * (1 + s.R + s.N) + 1 + s.R + i % s.N) * s.D + d];
+    return dy[(i / s.N * s.length() + 1 + s.R + i % s.N) * s.D + d];
   }
 };
 
 void forward(const Run& run) {
   auto given = [&](int i) { return run.in[i] ? run.in[i].as<float>() : nullptr; };
   Value value{Tokens(run), given(0), given(1), given(2), given(3), given(5)};
-  gpu::store(Gpu::of(run), value, run.out[0].as<float>(), run.out[0].size());
+  gpu::store_rows(Gpu::of(run), value, run.out[0].as<float>(), run.out[0].shape.rows(), value.s.D);
 }
 
 void sum_tokens(const Run& run, const Tokens& s, const Gradient& to, int64_t first, int64_t skip) {
@@ -78,7 +92,7 @@ void sum_tokens(const Run& run, const Tokens& s, const Gradient& to, int64_t fir
 void backward(const Run& run) {
   Tokens s(run);
   const float* dy = run.dout[0].as<float>();
-  gpu::store(Gpu::of(run), PatchSlope{s, dy}, run.din[0]);
+  gpu::store_rows(Gpu::of(run), PatchSlope{s, dy}, run.din[0]);
   sum_tokens(run, s, run.din[1], 0, 0);
   sum_tokens(run, s, run.din[2], 0, s.R);
   sum_tokens(run, s, run.din[3], 1, 0);

@@ -4,25 +4,44 @@
 namespace protea {
 namespace {
 
-// What the branch is multiplied by at element i of (B, ..., D).
+// What the branch is multiplied by, in rows of D numbers.
 struct Scale {
   const float *gamma, *keep;  // null: 1
   float inverse;              // 1 / (1 - drop)
-  int64_t D, per_image;       // elements
-  GPU_DEVICE float image(int64_t i) const { return keep ? keep[i / per_image] * inverse : 1; }
-  GPU_DEVICE float operator()(int64_t i) const { return image(i) * (gamma ? gamma[i % D] : 1); }
+  int64_t D, rows_per_image;
+  GPU_DEVICE float of(int64_t row) const { return keep ? keep[row / rows_per_image] * inverse : 1; }
+};
+
+struct ValueOfRow {
+  const float *x, *branch, *gamma;
+  float scale;
+  GPU_DEVICE float operator()(int64_t d) const {
+    return x[d] + (gamma ? scale * gamma[d] : scale) * branch[d];
+  }
 };
 
 struct Value {
   const float *x, *branch;
   Scale scale;
-  GPU_DEVICE float operator()(int64_t i) const { return x[i] + scale(i) * branch[i]; }
+  GPU_DEVICE ValueOfRow row(int64_t i) const {
+    return {x + i * scale.D, branch + i * scale.D, scale.gamma, scale.of(i)};
+  }
+};
+
+struct SlopeOfRow {
+  const float *dy, *gamma;
+  float scale;
+  GPU_DEVICE float operator()(int64_t d) const {
+    return (gamma ? scale * gamma[d] : scale) * dy[d];
+  }
 };
 
 struct BranchSlope {
   const float* dy;
   Scale scale;
-  GPU_DEVICE float operator()(int64_t i) const { return scale(i) * dy[i]; }
+  GPU_DEVICE SlopeOfRow row(int64_t i) const {
+    return {dy + i * scale.D, scale.gamma, scale.of(i)};
+  }
 };
 
 struct GammaTerm {
@@ -30,7 +49,7 @@ struct GammaTerm {
   Scale scale;
   GPU_DEVICE float operator()(int64_t i, int64_t j) const {
     int64_t at = i * scale.D + j;
-    return scale.image(at) * dy[at] * branch[at];
+    return scale.of(i) * dy[at] * branch[at];
   }
 };
 
@@ -38,12 +57,13 @@ Scale scale_of(const Run& run) {
   auto given = [&](int i) { return run.in[i] ? run.in[i].as<float>() : nullptr; };
   const Array& x = run.in[0];
   return {given(2), given(3), static_cast<float>(1 / (1 - run.attrs.number("drop", 0))), x.dim(-1),
-          x.dim(0) ? x.size() / x.dim(0) : 1};
+          x.dim(0) ? x.shape.rows() / x.dim(0) : 1};
 }
 
 void forward(const Run& run) {
-  gpu::store(Gpu::of(run), Value{run.in[0].as<float>(), run.in[1].as<float>(), scale_of(run)},
-             run.out[0].as<float>(), run.out[0].size());
+  Value value{run.in[0].as<float>(), run.in[1].as<float>(), scale_of(run)};
+  gpu::store_rows(Gpu::of(run), value, run.out[0].as<float>(), run.out[0].shape.rows(),
+                  value.scale.D);
 }
 
 void backward(const Run& run) {
@@ -51,7 +71,7 @@ void backward(const Run& run) {
   const float* dy = run.dout[0].as<float>();
   Scale scale = scale_of(run);
   gpu::store(gpu, gpu::Same{dy}, run.din[0]);
-  gpu::store(gpu, BranchSlope{dy, scale}, run.din[1]);
+  gpu::store_rows(gpu, BranchSlope{dy, scale}, run.din[1]);
   if (const Gradient& dgamma = run.din[2])
     gpu::column_sums(gpu, GammaTerm{dy, run.in[1].as<float>(), scale}, run.in[1].shape.rows(),
                      scale.D, dgamma.as<float>(), dgamma.accumulate);

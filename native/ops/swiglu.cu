@@ -4,38 +4,49 @@
 namespace protea {
 namespace {
 
-struct Value {
+struct ValueOfRow {
   const float* x;
   int64_t H;
-  GPU_DEVICE float operator()(int64_t i) const {
-    const float* a = x + i / H * 2 * H + i % H;
-    return a[0] * gpu::sigmoid(a[0]) * a[H];
+  GPU_DEVICE float operator()(int64_t j) const {
+    float a = x[j];
+    return a * gpu::sigmoid(a) * x[H + j];
   }
 };
 
+struct Value {
+  const float* x;
+  int64_t H;
+  GPU_DEVICE ValueOfRow row(int64_t i) const { return {x + i * 2 * H, H}; }
+};
+
 // da = dy b (s + a s (1 - s)), db = dy a s, s = sigmoid(a)
+struct SlopeOfRow {
+  const float *x, *dy;
+  int64_t H;
+  GPU_DEVICE float operator()(int64_t j) const {
+    bool first = j < H;
+    int64_t at = first ? j : j - H;
+    float a = x[at], b = x[H + at], s = gpu::sigmoid(a);
+    return first ? dy[at] * b * (s + a * s * (1 - s)) : dy[at] * a * s;
+  }
+};
+
 struct Slope {
   const float *x, *dy;
   int64_t H;
-  GPU_DEVICE float operator()(int64_t i) const {
-    int64_t row = i / (2 * H), column = i % (2 * H);
-    bool first = column < H;
-    const float* pair = x + row * 2 * H + (first ? column : column - H);
-    float a = pair[0], b = pair[H], s = gpu::sigmoid(a);
-    float upstream = dy[row * H + (first ? column : column - H)];
-    return first ? upstream * b * (s + a * s * (1 - s)) : upstream * a * s;
-  }
+  GPU_DEVICE SlopeOfRow row(int64_t i) const { return {x + i * 2 * H, dy + i * H, H}; }
 };
 
 void forward(const Run& run) {
   int64_t H = run.out[0].dim(-1);
-  gpu::store(Gpu::of(run), Value{run.in[0].as<float>(), H}, run.out[0].as<float>(),
-             run.out[0].size());
+  gpu::store_rows(Gpu::of(run), Value{run.in[0].as<float>(), H}, run.out[0].as<float>(),
+                  run.out[0].shape.rows(), H);
 }
 
 void backward(const Run& run) {
   int64_t H = run.dout[0].dim(-1);
-  gpu::store(Gpu::of(run), Slope{run.in[0].as<float>(), run.dout[0].as<float>(), H}, run.din[0]);
+  gpu::store_rows(Gpu::of(run), Slope{run.in[0].as<float>(), run.dout[0].as<float>(), H},
+                  run.din[0]);
 }
 
 }  // namespace

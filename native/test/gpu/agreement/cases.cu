@@ -31,8 +31,9 @@ void add_elementwise(Cases& cases) {
     }
   for (double limit : {0.5, 1e6})
     cases.push_back({"limit_gradient", {{{20001}}}, {{"limit", {limit}}}});
-  // Several elements a thread on every card.
+  // Several elements a thread on every card, and pieces of rows with and without an end.
   cases.push_back({"identity", {{{200003}}}});
+  cases.push_back({"swiglu", {{{5, 2 * 130}, Dtype::F32, -4, 4}}, {}, 4e-6});
   cases.push_back({"weighted_sum", {{Shape{}}}, {{"weights", {-0.25}}}});
   cases.push_back({"dot", {{{70001}}, {{70001}}}});
   cases.push_back({"mean_rows", {{{3001, 33}}}});
@@ -74,19 +75,24 @@ void add_layers(Cases& cases) {
                        {},
                        0,
                        rows == 2 ? 1 : 1e-30});
-  Input x{{4, 3, 6}}, keep = fixed({4}, 0, 2);
-  cases.push_back({"residual", {x, x, none(), none()}});
-  cases.push_back({"residual", {x, x, {{6}}, none()}});
-  cases.push_back({"residual", {x, x, {{6}}, keep}, {{"drop", {0.25}}}});
-  cases.push_back({"residual", {x, x, none(), keep}, {{"drop", {0.25}}}});
+  Input keep = fixed({4}, 0, 2);
+  for (int64_t D : {6, 200}) {
+    Input x{{4, 3, D}};
+    cases.push_back({"residual", {x, x, none(), none()}});
+    cases.push_back({"residual", {x, x, {{D}}, none()}});
+    cases.push_back({"residual", {x, x, {{D}}, keep}, {{"drop", {0.25}}}});
+    cases.push_back({"residual", {x, x, none(), keep}, {{"drop", {0.25}}}});
+  }
   cases.push_back({"add_noise", {{{5, 7}}}, {{"scale", {2}}, {"seed", {5e9}}, {"epoch", {3}}}});
 }
 
 void add_tokens(Cases& cases) {
-  Input patches{{3, 4, 6}}, cls{{1, 1, 6}}, position{{1, 5, 6}}, registers{{1, 2, 6}};
-  Input mask = whole({3, 4}, 2, Dtype::U8), token{{1, 6}};
-  cases.push_back({"embed_tokens", {patches, cls, position, none(), none(), none()}});
-  cases.push_back({"embed_tokens", {patches, cls, position, registers, mask, token}});
+  Input mask = whole({3, 4}, 2, Dtype::U8);
+  for (int64_t D : {6, 150}) {
+    Input patches{{3, 4, D}}, cls{{1, 1, D}}, position{{1, 5, D}}, registers{{1, 2, D}};
+    cases.push_back({"embed_tokens", {patches, cls, position, none(), none(), none()}});
+    cases.push_back({"embed_tokens", {patches, cls, position, registers, mask, {{1, D}}}});
+  }
   cases.push_back({"patch_embed", {{{2, 3, 9, 13}}, {{10, 3, 4, 4}}, {{10}}}, {}, 4e-6});
   cases.push_back({"patch_embed", {{{1, 3, 32, 32}}, {{64, 3, 8, 8}}, none()}, {}, 4e-6});
 }
