@@ -12,6 +12,12 @@ struct Directions {
   GPU_DEVICE float at(int64_t i, int64_t k) const {
     return i < rows && k < depth ? data[i * depth + k] * inverse[i] : 0;
   }
+  bool in_fours() const { return View{data, rows, depth, depth, 1}.in_fours(); }
+  GPU_DEVICE float4 four(int64_t i, int64_t k) const {
+    float4 x = View{data, rows, depth, depth, 1}.four(i, k);
+    float scale = i < rows ? inverse[i] : 0;
+    return make_float4(x.x * scale, x.y * scale, x.z * scale, x.w * scale);
+  }
 };
 
 // The length of each row, taken in double, and 1 / max(length, eps); those that are not null.

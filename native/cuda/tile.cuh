@@ -168,6 +168,16 @@ struct View {
   GPU_DEVICE float at(int64_t i, int64_t k) const {
     return i < rows && k < depth ? data[i * row + k * along] : 0;
   }
+  // Do four neighbours from a multiple of four on lie at a multiple of 16 bytes, all of them inside
+  // or none?
+  bool in_fours() const {
+    return along == 1 && row % 4 == 0 && depth % 4 == 0 &&
+           reinterpret_cast<uintptr_t>(data) % sizeof(float4) == 0;
+  }
+  GPU_DEVICE float4 four(int64_t i, int64_t k) const {
+    if (i >= rows || k >= depth) return make_float4(0, 0, 0, 0);
+    return *reinterpret_cast<const float4*>(data + i * row + k);
+  }
 };
 
 // Rows of a view in the order of a list.
