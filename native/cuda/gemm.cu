@@ -68,12 +68,15 @@ __global__ void join_kernel(const float* partial, int64_t pieces, Result result)
   }
 }
 
+struct Gelu {
+  const float* c;
+  GPU_DEVICE float operator()(int64_t i) const { return gelu(c[i]); }
+};
+
 struct GeluOfRows {
   const float* c;
-  int64_t stride, columns;
-  GPU_DEVICE float operator()(int64_t i) const {
-    return gelu(c[i / columns * stride + i % columns]);
-  }
+  int64_t stride;
+  GPU_DEVICE Gelu row(int64_t i) const { return {c + i * stride}; }
 };
 
 int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -125,7 +128,11 @@ void gemm(Gpu& gpu, Precision precision, int64_t M, int64_t N, int64_t K, Matrix
   // Its GELU is the approximation by tanh, so ours follows in a pass of its own.
   if (!gpu.blas().multiply(precision, M, N, K, a, b, c, ldc, accumulate, epilogue.bias))
     return own_gemm(gpu, precision, M, N, K, a, b, c, ldc, accumulate, epilogue);
-  if (epilogue.gelu) store(gpu, GeluOfRows{c, ldc, N}, epilogue.gelu, M * N);
+  if (!epilogue.gelu) return;
+  if (ldc == N)
+    store(gpu, Gelu{c}, epilogue.gelu, M * N);
+  else
+    store_rows(gpu, GeluOfRows{c, ldc}, epilogue.gelu, M, N);
 }
 
 }  // namespace protea::gpu
