@@ -22,6 +22,9 @@ uint32_t alignment_of(const void* data) {
   return bytes;
 }
 
+// Of a rounded matrix: rows of whole 16 bytes.
+int64_t rounded_stride(int64_t columns) { return whole(columns, 8); }
+
 }  // namespace
 
 struct Blas::Plan {
@@ -72,12 +75,21 @@ std::string Blas::try_out() {
   return "";
 }
 
-// (rows, columns) as it lies in memory, with rows of whole 16 bytes.
 Matrix Blas::rounded(int slot, Matrix matrix, int64_t rows, int64_t columns) {
-  int64_t stride = whole(columns, 8);
-  bf16* to = gpu_.scratch<bf16>(slot, rows * stride);
-  round_rows(gpu_, View{matrix.data, rows, columns, matrix.stride, 1}, to, rows, stride);
-  return {reinterpret_cast<const float*>(to), stride, matrix.transpose};
+  if (matrix.rounded) return matrix;
+  bf16* to = gpu_.scratch<bf16>(slot, rows * rounded_stride(columns));
+  round_rows(gpu_, View{matrix.data, rows, columns, matrix.stride, 1}, to, rows,
+             rounded_stride(columns));
+  matrix.rounded = to;
+  return matrix;
+}
+
+// What the library is given in place of a matrix of f32.
+Matrix Blas::in_halves(int slot, Matrix matrix, int64_t rows, int64_t columns) {
+  matrix = rounded(slot, matrix, rows, columns);
+  matrix.data = reinterpret_cast<const float*>(matrix.rounded);
+  matrix.stride = rounded_stride(columns);
+  return matrix;
 }
 
 bool Blas::multiply(Precision precision, int64_t M, int64_t N, int64_t K, Matrix a, Matrix b,
@@ -85,8 +97,8 @@ bool Blas::multiply(Precision precision, int64_t M, int64_t N, int64_t K, Matrix
   if (!api_ || K == 0 || (bias && alignment_of(bias) < least_bias_alignment)) return false;
   bool half = precision == Precision::BF16;
   if (half) {
-    a = rounded(left_slot, a, a.transpose ? K : M, a.transpose ? M : K);
-    b = rounded(right_slot, b, b.transpose ? N : K, b.transpose ? K : N);
+    a = in_halves(left_slot, a, a.transpose ? K : M, a.transpose ? M : K);
+    b = in_halves(right_slot, b, b.transpose ? N : K, b.transpose ? K : N);
   }
   Shape shape{M,
               N,

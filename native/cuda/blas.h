@@ -21,6 +21,12 @@ class Blas {
   bool multiply(Precision precision, int64_t M, int64_t N, int64_t K, Matrix a, Matrix b, float* c,
                 int64_t ldc, bool accumulate, const float* bias);
 
+  // Does it make any?
+  bool made() const { return api_; }
+
+  // A matrix (rows, columns) as it lies in memory, with its numbers in bf16.
+  Matrix rounded(int slot, Matrix matrix, int64_t rows, int64_t columns);
+
   // What makes the products and, where it is not cuBLASLt, why.
   const std::string& note() const { return note_; }
 
@@ -35,9 +41,9 @@ class Blas {
   };
   struct Plan;
 
+  Matrix in_halves(int slot, Matrix matrix, int64_t rows, int64_t columns);
   bool choose(Plan& plan, const Shape& shape, const float* bias);
   std::string trial(Precision precision, bool transpose_a, bool transpose_b);
-  Matrix rounded(int slot, Matrix matrix, int64_t rows, int64_t columns);
   std::string try_out();  // empty: all is well
   void release();
 

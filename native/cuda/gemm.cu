@@ -135,4 +135,10 @@ void gemm(Gpu& gpu, Precision precision, int64_t M, int64_t N, int64_t K, Matrix
     store_rows(gpu, GeluOfRows{c, ldc}, epilogue.gelu, M, N);
 }
 
+Matrix round_once(Gpu& gpu, Precision precision, int slot, Matrix matrix, int64_t rows,
+                  int64_t columns) {
+  if (precision == Precision::F32 || !gpu.blas().made()) return matrix;
+  return gpu.blas().rounded(slot, matrix, rows, columns);
+}
+
 }  // namespace protea::gpu
