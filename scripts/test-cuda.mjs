@@ -79,6 +79,7 @@ const plain = build('plain');
 const race = build('race');
 native(plain, 'plain', 'machine');
 native(plain, 'plain', 'matrices');
+native(plain, 'plain', 'gradients');
 native(plain, 'plain', 'nearest');
 native(plain, 'plain', 'agreement');
 for (const library of ['off', 'emulated', 'emulated-wrong'])

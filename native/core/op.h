@@ -55,10 +55,14 @@ struct Outputs {
   // Bit i: in[i] is a constant, as targets and masks are: no gradient flows to it, even if it is
   // tracked. Backward must write every other gradient that it is given.
   uint64_t constants = 0;
+  // Bit i: the gradient of in[i] is that of out[0], number for number. They then share memory where
+  // nothing else flows to in[i]; backward still writes the gradients that it is given.
+  uint64_t passed = 0;
   // Inputs the op changes in place. Such an op is never recorded.
   std::vector<size_t> mutates = {};
 
   bool is_constant(size_t i) const { return i < 64 && (constants >> i & 1); }
+  bool is_passed(size_t i) const { return i < 64 && (passed >> i & 1); }
 };
 
 // What an op is: one value of this struct, made from one line of ops/list.h.

@@ -174,7 +174,7 @@ std::vector<Tensor> Runtime::backward(const Tensor& loss, std::span<const Tensor
     T value = 1;
     write(one, &value);
   });
-  gradients.emplace(loss.id, one);
+  gradients.emplace(loss.id, std::move(one));
 
   // Recording order is a topological order, so the reverse needs no sort.
   while (!tape_.empty()) back(tape_.pop(), gradients);
@@ -182,6 +182,7 @@ std::vector<Tensor> Runtime::backward(const Tensor& loss, std::span<const Tensor
   std::vector<Tensor> result;
   for (const Tensor& tensor : wrt) {
     auto found = gradients.find(tensor.id);
+    if (found != gradients.end()) own(found->second);
     result.push_back(found == gradients.end() ? Tensor{} : found->second);
   }
   return result;
@@ -203,27 +204,35 @@ void Runtime::back(const Node& node, Gradients& gradients) {
 
   Device device = node.out[0].tensor.device;
   std::vector<Gradient> din(node.in.size());
-  std::vector<std::pair<Tensor, Tensor>> repeated;  // one tensor given twice to one op
+  std::vector<std::pair<uint64_t, Tensor>> repeated;  // one tensor given twice to one op
   std::unordered_set<uint64_t> seen;
   for (size_t i = 0; i < din.size(); i++) {
     const Tensor& x = node.in[i].tensor;
     if (!x || node.in[i].constant || !tape_.tracks(x) || !is_floating(x.dtype)) continue;
-    auto [slot, fresh] = gradients.try_emplace(x.id);
-    if (fresh) slot->second = make(x.shape, x.dtype, device, node.op->name);
-    if (seen.insert(x.id).second) {
-      din[i] = {slot->second.array(), !fresh};
-    } else {
+    if (!seen.insert(x.id).second) {
       Tensor extra = make(x.shape, x.dtype, device, node.op->name);
       din[i] = {extra.array(), false};
-      repeated.emplace_back(slot->second, extra);
+      repeated.emplace_back(x.id, extra);
+      continue;
     }
+    auto [slot, fresh] = gradients.try_emplace(x.id);
+    Tensor& gradient = slot->second;
+    if (fresh && node.in[i].passed && douts[0]) {
+      gradient = shared(douts[0], x.shape);
+      continue;
+    }
+    if (fresh)
+      gradient = make(x.shape, x.dtype, device, node.op->name);
+    else
+      own(gradient);
+    din[i] = {gradient.array(), !fresh};
   }
   queue_.push([kernel = &node.op->kernel(device), in = arrays(node.in), out = arrays(node.out),
                dout = arrays(douts), din = std::move(din), attrs = node.attrs,
                on = accelerator_for(device)] {
     kernel->backward({in, out, dout, din, attrs, on});
   });
-  for (auto& [sum, term] : repeated) add_into(sum, term);
+  for (auto& [id, term] : repeated) add_into(gradients.at(id), term);
 }
 
 void Runtime::back_reshape(const Node& node, Gradients& gradients) {
@@ -238,7 +247,29 @@ void Runtime::back_reshape(const Node& node, Gradients& gradients) {
   if (!fresh) add_into(slot->second, dy);
 }
 
-void Runtime::add_into(const Tensor& sum, const Tensor& term) {
+// The same memory under a name of its own.
+Tensor Runtime::shared(const Tensor& gradient, const Shape& shape) {
+  Tensor same = gradient;
+  same.shape = shape;
+  same.id = next_id_++;
+  return same;
+}
+
+// Before a gradient is changed or given away, memory that it shares with another is copied. Queued
+// work holds no handles, so what only this walk still needs has one.
+void Runtime::own(Tensor& gradient) {
+  if (gradient.storage.use_count() == 1) return;
+  Tensor copy = make(gradient.shape, gradient.dtype, gradient.device, "backward");
+  queue_.push([to = copy.storage->data, from = gradient.storage->data, bytes = copy.bytes(),
+               on = accelerator_for(copy.device)] {
+    if (on) return on->copy(to, from, bytes);
+    std::copy_n(static_cast<const char*>(from), bytes, static_cast<char*>(to));
+  });
+  gradient = copy;
+}
+
+void Runtime::add_into(Tensor& sum, const Tensor& term) {
+  own(sum);
   queue_.push([sum = sum.array(), term = term.array(), on = accelerator_for(sum.device)] {
     if (on) return on->add(sum, term);
     with_floating(sum.dtype, [&]<class T>() {

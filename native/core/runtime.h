@@ -51,7 +51,9 @@ class Runtime {
   Accelerator* accelerator_for(Device device);
   void back(const Node& node, Gradients& gradients);
   void back_reshape(const Node& node, Gradients& gradients);
-  void add_into(const Tensor& sum, const Tensor& term);
+  Tensor shared(const Tensor& gradient, const Shape& shape);
+  void own(Tensor& gradient);
+  void add_into(Tensor& sum, const Tensor& term);
 
   // The order is the order of destruction reversed: the queue ends before the memory it uses.
   std::unique_ptr<Accelerator> accelerator_;

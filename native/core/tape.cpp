@@ -27,6 +27,7 @@ void Tape::record(const Op* op, std::span<const Tensor> in, std::span<const Tens
   for (size_t i = 0; i < in.size(); i++) {
     node.in.push_back(slot(in[i], i >= 64 || (outputs.reads_in >> i & 1)));
     node.in.back().constant = outputs.is_constant(i);
+    node.in.back().passed = outputs.is_passed(i);
   }
   for (size_t i = 0; i < out.size(); i++)
     node.out.push_back(slot(out[i], i >= 64 || (outputs.reads_out >> i & 1)));

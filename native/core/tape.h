@@ -12,6 +12,7 @@ struct Slot {
   Tensor tensor;
   bool read = false;
   bool constant = false;
+  bool passed = false;  // its gradient is that of out[0]
 };
 
 struct Node {

@@ -110,6 +110,11 @@ void Gpu::add(const Array& sum, const Array& term) {
   gpu::store(*this, gpu::Same{term.as<float>()}, sum.as<float>(), sum.size(), true);
 }
 
+void Gpu::copy(void* to, const void* from, size_t bytes) {
+  check_cuda(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_),
+             "a copy on the device");
+}
+
 void Gpu::finish() { check_cuda(cudaStreamSynchronize(stream_), "work on the device"); }
 
 size_t Gpu::working_bytes() const {

@@ -29,6 +29,7 @@ Outputs residual_infer(std::span<const Tensor> in, const Attrs& attrs) {
   outputs.reads_in = gamma ? 0b1110 : 0b1100;
   outputs.reads_out = 0;
   outputs.constants = 0b1000;
+  outputs.passed = gamma || keep ? 0b01 : 0b11;
   return outputs;
 }
 

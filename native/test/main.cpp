@@ -1,9 +1,8 @@
-// protea-native-test [PART [FILTER]]: gemm, diagnosis, machine, matrices, nearest, products,
-// agreement; card (what
-// there is of a GPU), list (ops of agreement), bench (times on a GPU). For emulated kernels also
-// removals (every barrier left out in turn) and planted (one mistake, by its name). Without a part
-// the first five. FILTER keeps the ops, with their shapes, that begin with it. Ends with 3 where a
-// part needs a GPU and there is none.
+// protea-native-test [PART [FILTER]]: gemm, diagnosis, gradients, machine, matrices, nearest,
+// products, agreement; card (what there is of a GPU), list (ops of agreement), bench (times on a
+// GPU). For emulated kernels also removals (every barrier left out in turn) and planted (one
+// mistake, by its name). Without a part the first ones up to agreement. FILTER keeps the ops, with
+// their shapes, that begin with it. Ends with 3 where a part needs a GPU and there is none.
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -25,6 +24,7 @@ void expect(bool ok, const std::string& what) {
 
 void test_diagnosis();
 void test_gemm();
+void test_gradients(Device device);
 #ifdef PROTEA_CUDA
 void test_machine();
 void test_matrices();
@@ -63,11 +63,13 @@ void need_gpu() {
 void run(const std::string& part, const std::string& filter) {
   if (part.empty() || part == "gemm") test_gemm();
   if (part.empty() || part == "diagnosis") test_diagnosis();
+  if (part.empty() || part == "gradients") test_gradients(Device::Cpu);
 #ifdef PROTEA_CUDA
   if (part == "card") return print_card(inspect_accelerator());
   if (part == "list") return list_agreement();
   if (part != "gemm" && part != "diagnosis") need_gpu();
   if (part.empty() || part == "machine") test_machine();
+  if (part.empty() || part == "gradients") test_gradients(Device::Cuda);
   if (part.empty() || part == "matrices") test_matrices();
   if (part.empty() || part == "nearest") test_nearest();
   if (part.empty() || part == "products") test_products();
