@@ -45,13 +45,14 @@ struct WarpRows {
       for (float& v : piece) v = 0;
   }
 
-  // += a bᵀ: a (16, depth), b (N, depth), row by row, depth a multiple of 16.
-  template <class T>
+  // += a bᵀ: a (16, depth), b (N, depth), row by row, depth a multiple of 16. `Ahead` sixteenths of
+  // the depth may be fetched at once: fewer want fewer registers.
+  template <class T, int Ahead = 4>
   GPU_DEVICE void add_product(const T* a, int lda, const T* b, int ldb, int depth) {
     int lane = lane_index();
     a += (lane & 15) * lda + (lane >> 4) * 8;
     b += ((lane & 7) + (lane >> 4) * 8) * ldb + (lane >> 3 & 1) * 8;
-#pragma unroll 4
+#pragma unroll Ahead
     for (int k = 0; k < depth; k += 16) {
       uint32_t left[4];
       load_matrices(left, a + k);
@@ -91,6 +92,16 @@ struct WarpRows {
     for (int j = 0; j < N / 8; j++)
 #pragma unroll
       for (int e = 0; e < 4; e++) body(e / 2, j * 8 + lane_index() % 4 * 2 + e % 2, value[j][e]);
+  }
+
+  // Calls body(upper, column, value, the value beside it), columns being even.
+  template <class Body>
+  GPU_DEVICE void each_pair(const Body& body) const {
+#pragma unroll
+    for (int j = 0; j < N / 8; j++)
+#pragma unroll
+      for (int upper = 0; upper < 2; upper++)
+        body(upper, j * 8 + lane_index() % 4 * 2, value[j][2 * upper], value[j][2 * upper + 1]);
   }
 
   // Calls body(upper, column, value, value of the other).

@@ -1,100 +1,167 @@
 // Attention in bf16: a warp keeps 16 tokens of its block, whose scores stay in registers until they
-// have weighed the values (FlashAttention-2, Dao 2023). Backward computes them again.
+// have weighed the values (FlashAttention-2, Dao 2023). Backward computes them again. What a step
+// needs is read from memory while the step before is computed, and rounded on its way.
 #include "attention_flash.h"
 
+#include <algorithm>
+
+#include "../cuda/held_rows.cuh"
 #include "../cuda/two_rows.cuh"
 
 namespace protea::gpu {
 namespace {
 
-constexpr int own_tokens = tile_threads / 32 * 16, other_tokens = 64, step_tokens = 32;
+// What a block's tokens meet: two arrays of all tokens. Those of queries, in backward, have numbers
+// that their scores and slopes are lowered by.
+struct Others {
+  View a, b;
+  const float *lse = nullptr, *delta = nullptr;
+};
 
-// Two arrays of a block's own tokens, and two of the tokens they meet, rounded.
-template <int W>
-struct Tokens {
-  static constexpr int stride = W + 8;
+// Of these no more than `left` are tokens.
+struct Step {
+  const bf16 *a, *b;
+  const float *lse, *delta;
+  int left;
+};
+
+// A block of 16 tokens a warp, of which it has `Owns` arrays, against the others, `Tokens` at a
+// time.
+template <int W, int Warps, int Owns, int Tokens>
+struct Meeting {
+  static constexpr int threads = 32 * Warps, own_tokens = 16 * Warps, stride = W + 8;
+  static constexpr int own_size = own_tokens * stride, step_size = Tokens * stride;
   static constexpr size_t bytes =
-      2 * carved<bf16>(own_tokens * stride) + 2 * carved<bf16>(other_tokens * stride);
-  using Step = WarpRows<step_tokens>;
+      carved<bf16>(Owns * own_size) + carved<bf16>(4 * step_size) + carved<float>(4 * Tokens);
+  static_assert(2 * Tokens <= threads);
+  using Products = WarpRows<Tokens>;
 
-  Carver carver = {};
-  bf16* own[2] = {carver.take<bf16>(own_tokens * stride), carver.take<bf16>(own_tokens* stride)};
-  bf16* other[2] = {carver.take<bf16>(other_tokens * stride),
-                    carver.take<bf16>(other_tokens* stride)};
-  TokenBlock block;
-  int64_t piece = block.piece, first = block.first;
+  int piece, first;
+  bf16 *own, *steps;  // two stages of two arrays
+  float* lowered;     // two stages of lse and delta
 
-  GPU_DEVICE explicit Tokens(const Heads& heads) : block(token_block(heads, own_tokens)) {}
-
-  GPU_DEVICE static void load(bf16* to, const View& view, int64_t token, int count) {
-    for (int n = static_cast<int>(threadIdx.x); n < count * W / 8; n += tile_threads) {
-      int i = n / (W / 8), k = n % (W / 8) * 8;
-      auto pair = [&](int e) {
-        return packed<bf16>(view.at(token + i, k + e), view.at(token + i, k + e + 1));
-      };
-      *reinterpret_cast<uint4*>(to + i * stride + k) =
-          make_uint4(pair(0), pair(2), pair(4), pair(6));
-    }
-  }
-  GPU_DEVICE void load_own(int which, const View& view) const {
-    load(own[which], view, first, own_tokens);
+  GPU_DEVICE explicit Meeting(const Heads& heads) {
+    TokenBlock block = token_block(heads, own_tokens);
+    piece = static_cast<int>(block.piece), first = static_cast<int>(block.first);
+    Carver carver;
+    own = carver.take<bf16>(Owns * own_size);
+    steps = carver.take<bf16>(4 * step_size);
+    lowered = carver.take<float>(4 * Tokens);
   }
 
-  // Calls body(token, a, b) for every 32 tokens of the two arrays. Warps without a token of their
-  // own only help to load.
+  // A step on its way.
+  struct Ahead {
+    HeldRows<W, Tokens, threads> a, b;
+    float low;
+  };
+  GPU_DEVICE static void load(Ahead& next, const Others& others, int token) {
+    next.a.load(others.a, token);
+    next.b.load(others.b, token);
+    if (others.lse) next.low = lowering(others, token + static_cast<int>(threadIdx.x) % Tokens);
+  }
+  GPU_DEVICE void store(const Ahead& next, const Others& others, int stage) const {
+    next.a.store(step_of(stage, 0), stride);
+    next.b.store(step_of(stage, 1), stride);
+    if (others.lse && threadIdx.x < 2 * Tokens) low_of(stage)[threadIdx.x] = next.low;
+  }
+  // By the first threads of scores, by the next ones of slopes. What lies outside counts for
+  // nothing whatever its probability: its rows are 0.
+  GPU_DEVICE static float lowering(const Others& others, int token) {
+    if (token >= others.a.rows) return 0;
+    return (threadIdx.x < Tokens ? others.lse : others.delta)[token];
+  }
+  GPU_DEVICE bf16* step_of(int stage, int which) const {
+    return steps + (2 * stage + which) * step_size;
+  }
+  GPU_DEVICE float* low_of(int stage) const { return lowered + stage * 2 * Tokens; }
+
+  // The block's own tokens and the first step, all under way at once.
+  GPU_DEVICE void begin(Ahead& next, const View (&mine)[Owns], const Others& others) const {
+    HeldRows<W, own_tokens, threads> rows[Owns];
+    load(next, others, 0);
+#pragma unroll
+    for (int i = 0; i < Owns; i++) rows[i].load(mine[i], first);
+#pragma unroll
+    for (int i = 0; i < Owns; i++) rows[i].store(own + i * own_size, stride);
+    store(next, others, 0);
+  }
+
+  // Calls body(step) for all others. Behind the barrier a step is there, and all warps are through
+  // with the one before, whose place the next one takes. Warps without a token of their own only
+  // help to load.
   template <class Body>
-  GPU_DEVICE void meet(const View& a, const View& b, const Body& body) const {
-    bool busy = first + warp_index() * 16 < a.rows;
-    for (int64_t begin = 0; begin < a.rows; begin += other_tokens) {
-      load(other[0], a, begin, other_tokens);
-      load(other[1], b, begin, other_tokens);
+  GPU_DEVICE void meet(const View (&mine)[Owns], const Others& others, const Body& body) const {
+    Ahead next;
+    begin(next, mine, others);
+    int all = static_cast<int>(others.a.rows), stage = 0;
+    bool busy = first + warp_index() * 16 < all;
+    for (int token = 0; token < all; token += Tokens, stage ^= 1) {
+      int left = all - token;
+      if (left > Tokens) load(next, others, token + Tokens);
       __syncthreads();
-      for (int n = 0; busy && n < other_tokens && begin + n < a.rows; n += step_tokens)
-        body(begin + n, other[0] + n * stride, other[1] + n * stride);
-      __syncthreads();
+      const float* low = low_of(stage);
+      if (busy) body(Step{step_of(stage, 0), step_of(stage, 1), low, low + Tokens, left});
+      if (left > Tokens) store(next, others, stage ^ 1);
     }
   }
 
-  // Products of the warp's own tokens with 32 others.
-  GPU_DEVICE Step products(int which, const bf16* others) const {
-    Step result;
+  // Products of the warp's own tokens with those of a step. Where two arrays meet two, registers
+  // are short.
+  GPU_DEVICE Products products(int which, const bf16* others) const {
+    Products result;
     result.clear();
-    result.template add_product<bf16>(own[which] + warp_index() * 16 * stride, stride, others,
-                                      stride, W);
+    const bf16* mine = own + which * own_size + warp_index() * 16 * stride;
+    result.template add_product<bf16, Owns == 2 ? 2 : 4>(mine, stride, others, stride, W);
     return result;
   }
 
   // What the warp's tokens came to, times `factor` of each of a lane's two rows.
-  GPU_DEVICE void write(WarpRows<W>& rows, const View& to, float* at, const float (&factor)[2],
-                        bool accumulate) const {
-    rows.each([&](int upper, int j, float value) {
+  GPU_DEVICE void write(const WarpRows<W>& rows, const View& to, float* at,
+                        const float (&factor)[2], bool accumulate) const {
+    rows.each_pair([&](int upper, int j, float x, float y) {
       int64_t token = first + row_of_lane(upper);
-      if (token < to.rows && j < to.depth)
-        put(at, token * to.row + j, factor[upper] * value, accumulate);
+      if (token >= to.rows || j >= to.depth) return;
+      float* pair = at + token * to.row + j;
+      put_pair(pair, {factor[upper] * x, factor[upper] * y}, accumulate);
     });
+  }
+  GPU_DEVICE static void put_pair(float* to, float2 value, bool accumulate) {
+    auto* pair = reinterpret_cast<float2*>(to);
+    float2 old = accumulate ? *pair : float2{0, 0};
+    *pair = {old.x + value.x, old.y + value.y};
   }
 };
 
+// Steps of 32 tokens read the block's own tokens half as often as steps of 16, but hold twice the
+// scores and twice what comes next: only in forward, and by eight warps, there is room for it.
+template <int W, int Warps>
+using Forward = Meeting<W, Warps, 1, Warps == 4 ? 16 : 32>;
+template <int W, int Warps>
+using Backward = Meeting<W, Warps, 2, 16>;
+
+// Blocks on a processor: sixteen warps whose threads have 128 registers each, or twelve with 168.
+constexpr int least_blocks(int W, int warps, int resident = 16) {
+  return W <= 64 ? resident / warps : 1;
+}
+
 // One block of queries.
-template <int W>
-__global__ void __launch_bounds__(tile_threads)
+template <int W, int Warps>
+__global__ void __launch_bounds__(32 * Warps, least_blocks(W, Warps))
     flash_forward_kernel(Heads heads, const float* qkv, float* y, float* lse) {
-  Tokens<W> queries(heads);
+  Forward<W, Warps> queries(heads);
   int64_t piece = queries.piece;
-  queries.load_own(0, heads.part(qkv, piece, 0));
   TwoRows two;
   WarpRows<W> output;
   output.clear();
-  queries.meet(heads.part(qkv, piece, 1), heads.part(qkv, piece, 2),
-               [&](int64_t key, const bf16* k, const bf16* v) {
-                 auto scores = queries.products(0, k);
-                 scores.each([&](int, int j, float& s) {
-                   s = key + j < heads.N ? heads.scale * s : -INFINITY;
-                 });
-                 float2 shrink = two.take(scores);
-                 output.each([&](int upper, int, float& o) { o *= upper ? shrink.y : shrink.x; });
-                 output.template add_product<bf16>(scores, v, queries.stride);
-               });
+  queries.meet(
+      {heads.part(qkv, piece, 0)}, {heads.part(qkv, piece, 1), heads.part(qkv, piece, 2)},
+      [&](const Step& keys) {
+        auto scores = queries.products(0, keys.a);
+        scores.each([&](int, int j, float& s) { s = j < keys.left ? heads.scale * s : -INFINITY; });
+        float2 shrink = two.take(scores);
+        output.each([&](int upper, int, float& o) { o *= upper ? shrink.y : shrink.x; });
+        output.template add_product<bf16>(scores, keys.b, queries.stride);
+      });
   float inverse[2];
   for (int upper = 0; upper < 2; upper++) {
     float sum = quad_sum(two.sum[upper]);
@@ -108,13 +175,11 @@ __global__ void __launch_bounds__(tile_threads)
 }
 
 // dq of a block of queries: Σ over keys of ds k, ds = scale p (dy v - delta).
-template <int W>
-__global__ void __launch_bounds__(tile_threads)
+template <int W, int Warps>
+__global__ void __launch_bounds__(32 * Warps, least_blocks(W, Warps))
     flash_dq_kernel(Heads heads, Saved saved, float* dqkv, bool accumulate) {
-  Tokens<W> queries(heads);
+  Backward<W, Warps> queries(heads);
   int64_t piece = queries.piece;
-  queries.load_own(0, heads.part(saved.qkv, piece, 0));
-  queries.load_own(1, heads.output(saved.dy, piece));
   float lse[2] = {INFINITY, INFINITY}, delta[2] = {0, 0};
   for (int upper = 0; upper < 2; upper++) {
     int64_t token = queries.first + row_of_lane(upper);
@@ -124,76 +189,84 @@ __global__ void __launch_bounds__(tile_threads)
   }
   WarpRows<W> dq;
   dq.clear();
-  queries.meet(heads.part(saved.qkv, piece, 1), heads.part(saved.qkv, piece, 2),
-               [&](int64_t key, const bf16* k, const bf16* v) {
-                 auto ds = queries.products(0, k), slopes = queries.products(1, v);
+  queries.meet({heads.part(saved.qkv, piece, 0), heads.output(saved.dy, piece)},
+               {heads.part(saved.qkv, piece, 1), heads.part(saved.qkv, piece, 2)},
+               [&](const Step& keys) {
+                 auto ds = queries.products(0, keys.a), slopes = queries.products(1, keys.b);
                  ds.each_with(slopes, [&](int upper, int j, float& s, float slope) {
-                   float p = key + j < heads.N ? exponential(heads.scale * s - lse[upper]) : 0;
+                   float p = j < keys.left ? exponential(heads.scale * s - lse[upper]) : 0;
                    s = p * (slope - delta[upper]);
                  });
-                 dq.template add_product<bf16>(ds, k, queries.stride);
+                 dq.template add_product<bf16>(ds, keys.a, queries.stride);
                });
   View to = heads.part(dqkv, piece, 0);
   queries.write(dq, to, dqkv + (to.data - dqkv), {heads.scale, heads.scale}, accumulate);
 }
 
-// dk and dv of a block of keys: Σ over queries of dsᵀ q and pᵀ dy.
-template <int W>
-__global__ void __launch_bounds__(tile_threads)
+// dk and dv of a block of keys: Σ over queries of dsᵀ q and pᵀ dy. Beside two sums four warps, of
+// which a thread holds twice as much of the next step as of eight, need more than 128 registers.
+template <int W, int Warps>
+__global__ void __launch_bounds__(32 * Warps, least_blocks(W, Warps, Warps == 4 ? 12 : 16))
     flash_dkv_kernel(Heads heads, Saved saved, float* dqkv, bool accumulate) {
-  Tokens<W> keys(heads);
-  int64_t piece = keys.piece;
-  keys.load_own(0, heads.part(saved.qkv, piece, 1));
-  keys.load_own(1, heads.part(saved.qkv, piece, 2));
+  Backward<W, Warps> keys(heads);
+  int64_t piece = keys.piece, row = piece * heads.N;
   WarpRows<W> dk, dv;
   dk.clear();
   dv.clear();
-  keys.meet(heads.part(saved.qkv, piece, 0), heads.output(saved.dy, piece),
-            [&](int64_t query, const bf16* q, const bf16* dy) {
-              const float *lse = saved.lse + piece * heads.N + query,
-                          *delta = saved.delta + piece * heads.N + query;
-              auto p = keys.products(0, q), ds = keys.products(1, dy);
+  keys.meet({heads.part(saved.qkv, piece, 1), heads.part(saved.qkv, piece, 2)},
+            {heads.part(saved.qkv, piece, 0), heads.output(saved.dy, piece), saved.lse + row,
+             saved.delta + row},
+            [&](const Step& queries) {
+              auto p = keys.products(0, queries.a), ds = keys.products(1, queries.b);
               p.each_with(ds, [&](int, int j, float& s, float& slope) {
-                bool inside = query + j < heads.N;
-                s = inside ? exponential(heads.scale * s - lse[j]) : 0;
-                slope = inside ? s * (slope - delta[j]) : 0;
+                s = exponential(heads.scale * s - queries.lse[j]);
+                slope = s * (slope - queries.delta[j]);
               });
-              dv.template add_product<bf16>(p, dy, keys.stride);
-              dk.template add_product<bf16>(ds, q, keys.stride);
+              dv.template add_product<bf16>(p, queries.b, keys.stride);
+              dk.template add_product<bf16>(ds, queries.a, keys.stride);
             });
   View to_k = heads.part(dqkv, piece, 1), to_v = heads.part(dqkv, piece, 2);
   keys.write(dk, to_k, dqkv + (to_k.data - dqkv), {heads.scale, heads.scale}, accumulate);
   keys.write(dv, to_v, dqkv + (to_v.data - dqkv), {1, 1}, accumulate);
 }
 
+// Short sequences get half the warps: more of them share a processor.
 template <class Body>
-void with_width(const AttentionShape& s, const Body& body) {
-  s.width <= 64 ? body.template operator()<64>() : body.template operator()<128>();
+void with_block(const AttentionShape& s, const Body& body) {
+  if (s.width > 64) return body.template operator()<128, 8>();
+  s.N <= 64 ? body.template operator()<64, 4>() : body.template operator()<64, 8>();
 }
 
-template <int W>
+template <class M>
 Grid grid_of(const AttentionShape& s) {
-  return {token_blocks(s, own_tokens), dim3(tile_threads), Tokens<W>::bytes};
+  return {token_blocks(s, M::own_tokens), dim3(M::threads), M::bytes};
 }
 
 }  // namespace
 
 bool flash_attention_fits(const Gpu& gpu, const AttentionShape& s) {
-  size_t bytes = s.width <= 64 ? Tokens<64>::bytes : Tokens<128>::bytes;
-  return gpu.precision() == Precision::BF16 && s.width <= 128 && bytes <= gpu.shared_limit();
+  size_t bytes = 0;
+  with_block(s, [&]<int W, int Warps>() {
+    bytes = std::max(Forward<W, Warps>::bytes, Backward<W, Warps>::bytes);
+  });
+  return gpu.precision() == Precision::BF16 && s.width <= 128 && s.width % 4 == 0 &&
+         bytes <= gpu.shared_limit();
 }
 
 void flash_attention(Gpu& gpu, const AttentionShape& s, const float* qkv, float* y, float* lse) {
-  with_width(s, [&]<int W>() {
-    GPU_LAUNCH(gpu, flash_forward_kernel<W>, grid_of<W>(s), Heads(s), qkv, y, lse);
+  with_block(s, [&]<int W, int Warps>() {
+    GPU_LAUNCH(gpu, (flash_forward_kernel<W, Warps>), (grid_of<Forward<W, Warps>>(s)), Heads(s),
+               qkv, y, lse);
   });
 }
 
 void flash_attention_back(Gpu& gpu, const AttentionShape& s, const Saved& saved, float* dqkv,
                           bool accumulate) {
-  with_width(s, [&]<int W>() {
-    GPU_LAUNCH(gpu, flash_dq_kernel<W>, grid_of<W>(s), Heads(s), saved, dqkv, accumulate);
-    GPU_LAUNCH(gpu, flash_dkv_kernel<W>, grid_of<W>(s), Heads(s), saved, dqkv, accumulate);
+  with_block(s, [&]<int W, int Warps>() {
+    GPU_LAUNCH(gpu, (flash_dq_kernel<W, Warps>), (grid_of<Backward<W, Warps>>(s)), Heads(s), saved,
+               dqkv, accumulate);
+    GPU_LAUNCH(gpu, (flash_dkv_kernel<W, Warps>), (grid_of<Backward<W, Warps>>(s)), Heads(s), saved,
+               dqkv, accumulate);
   });
 }
 
