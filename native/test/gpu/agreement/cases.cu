@@ -37,6 +37,7 @@ void add_elementwise(Cases& cases) {
   cases.push_back({"weighted_sum", {{Shape{}}}, {{"weights", {-0.25}}}});
   cases.push_back({"dot", {{{70001}}, {{70001}}}});
   cases.push_back({"mean_rows", {{{3001, 33}}}});
+  cases.push_back({"mean_rows", {{{9001, 3}}}});  // more partial sums than warps to join them
 }
 
 void add_rows(Cases& cases) {
