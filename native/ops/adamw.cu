@@ -10,7 +10,9 @@ namespace {
 
 constexpr size_t stride = 5;
 enum { param, grad, exp_avg, exp_avg_sq, teacher };
-constexpr int64_t chunk = 1 << 14;  // elements a block works on
+constexpr int64_t chunk = 1 << 12;  // elements a block works on
+constexpr int threads = 256;
+constexpr int at_once = 4;  // elements of which a thread has loads under way
 
 // One parameter with the constants of its step; see adamw.cpp for the equations.
 struct Parameter {
@@ -21,37 +23,53 @@ struct Parameter {
   int group;
 };
 
-// A chunk of all the parameters' elements, one after another.
-struct Chunk {
-  int parameter;
-  int64_t begin;
+// What a block works on, a chunk of a parameter. It is a copy in registers: what lies in memory
+// would have to be loaded again after each store, which might have changed it.
+struct Piece {
+  float *p, *m, *v, *teacher;
+  const float* g;
+  int size;
+  AdamWStep step;
+
+  GPU_DEVICE explicit Piece(const Parameter& s) {
+    int64_t begin = (blockIdx.x - s.first_chunk) * chunk, left = s.size - begin;
+    p = s.p + begin;
+    m = s.m + begin;
+    v = s.v + begin;
+    teacher = s.teacher ? s.teacher + begin : nullptr;
+    g = s.g ? s.g + begin : nullptr;
+    size = static_cast<int>(left < chunk ? left : chunk);
+    step = s.step;
+  }
 };
 
-__global__ void square_kernel(const Parameter* parameters, const Chunk* chunks, double* squares) {
-  Chunk of = chunks[blockIdx.x];
-  const Parameter& s = parameters[of.parameter];
-  int64_t end = of.begin + chunk < s.size ? of.begin + chunk : s.size;
+__global__ void square_kernel(const Parameter* parameters, const int* owners, double* squares) {
+  Piece s(parameters[owners[blockIdx.x]]);
   double sum = 0;
-  for (int64_t i = of.begin + threadIdx.x; s.g && i < end; i += blockDim.x)
+  for (int i = static_cast<int>(threadIdx.x); s.g && i < s.size; i += threads)
     sum += static_cast<double>(s.g[i]) * s.g[i];
   sum = gpu::block_sum(sum);
   if (threadIdx.x == 0) squares[blockIdx.x] = sum;
 }
 
-// norms (n) and clip_scale (n), in one block; a scale below 0 says that nothing is to change.
-__global__ void norm_kernel(const Parameter* parameters, int n, const double* squares, float clip,
-                            const float* guard, double* norms, double* groups, float* scales) {
+// norms (n), a block each: a large layer has thousands of chunks.
+__global__ void norm_kernel(const Parameter* parameters, const double* squares, double* norms) {
+  const Parameter& s = parameters[blockIdx.x];
+  const double* of = squares + s.first_chunk;
+  double sum = 0;
+  for (int64_t c = threadIdx.x; c < s.chunks; c += threads) sum += of[c];
+  sum = gpu::block_sum(sum);
+  if (threadIdx.x == 0) norms[blockIdx.x] = sqrt(sum);
+}
+
+// clip_scale (n), in one block; a scale below 0 says that nothing is to change.
+__global__ void scale_kernel(const Parameter* parameters, int n, const double* norms, float clip,
+                             const float* guard, double* groups, float* scales) {
   GPU_SHARED(int, bad, );
   if (threadIdx.x == 0) bad = guard && !isfinite(*guard);
   __syncthreads();
-  for (int i = static_cast<int>(threadIdx.x); i < n; i += static_cast<int>(blockDim.x)) {
-    const Parameter& s = parameters[i];
-    double sum = 0;
-    for (int64_t c = 0; c < s.chunks; c++) sum += squares[s.first_chunk + c];
-    norms[i] = sqrt(sum);
+  for (int i = static_cast<int>(threadIdx.x); i < n; i += static_cast<int>(blockDim.x))
     if (!isfinite(norms[i])) atomicMax(&bad, 1);
-  }
-  __syncthreads();
   for (int group = static_cast<int>(threadIdx.x); group < n;
        group += static_cast<int>(blockDim.x)) {
     double sum = 0;
@@ -69,26 +87,49 @@ __global__ void norm_kernel(const Parameter* parameters, int n, const double* sq
   }
 }
 
-__global__ void update_kernel(const Parameter* parameters, const Chunk* chunks, const float* scales,
-                              float momentum) {
-  Chunk of = chunks[blockIdx.x];
-  const Parameter& s = parameters[of.parameter];
+// An element of each array; 0 where the parameter has none.
+struct Element {
+  float p, g, m, v, teacher;
+};
+
+GPU_DEVICE Element load(const Piece& s, int i) {
+  Element e{s.p[i], 0, 0, 0, 0};
+  if (s.g) e.g = s.g[i], e.m = s.m[i], e.v = s.v[i];
+  if (s.teacher) e.teacher = s.teacher[i];
+  return e;
+}
+
+GPU_DEVICE void update(const Piece& s, int i, Element e, float clip, float momentum) {
   const AdamWStep& step = s.step;
-  float clip = scales[of.parameter];
+  if (s.g) {
+    float g = e.g * clip;
+    e.m += step.new1 * (g - e.m);
+    e.v = step.beta2 * e.v + step.new2 * g * g;
+    e.p = e.p * step.decay - step.rate * e.m / (sqrtf(e.v) * step.root + step.eps);
+    s.m[i] = e.m;
+    s.v[i] = e.v;
+    s.p[i] = e.p;
+  }
+  if (s.teacher) s.teacher[i] = momentum * e.teacher + (1 - momentum) * e.p;
+}
+
+// All that a thread needs of its elements is loaded before it stores anything. Three blocks a
+// processor: a thread can have 80 registers.
+__global__ void __launch_bounds__(threads, 3)
+    update_kernel(const Parameter* parameters, const int* owners, const float* scales,
+                  float momentum) {
+  int owner = owners[blockIdx.x];
+  Piece s(parameters[owner]);
+  float clip = scales[owner];
   if (clip < 0) return;
-  int64_t end = of.begin + chunk < s.size ? of.begin + chunk : s.size;
-  for (int64_t i = of.begin + threadIdx.x; i < end; i += blockDim.x) {
-    float p = s.p[i];
-    if (s.g) {
-      float g = s.g[i] * clip, m = s.m[i], v = s.v[i];
-      m += step.new1 * (g - m);
-      v = step.beta2 * v + step.new2 * g * g;
-      p = p * step.decay - step.rate * m / (sqrtf(v) * step.root + step.eps);
-      s.m[i] = m;
-      s.v[i] = v;
-      s.p[i] = p;
-    }
-    if (s.teacher) s.teacher[i] = momentum * s.teacher[i] + (1 - momentum) * p;
+  for (int i = static_cast<int>(threadIdx.x); i < s.size; i += at_once * threads) {
+    Element e[at_once] = {};
+#pragma unroll
+    for (int n = 0; n < at_once; n++)
+      if (i + n * threads < s.size) e[n] = load(s, i + n * threads);
+#pragma unroll
+    for (int n = 0; n < at_once; n++)
+      if (i + n * threads < s.size) update(s, i + n * threads, e[n], clip, momentum);
   }
 }
 
@@ -111,27 +152,29 @@ void forward(const Run& run) {
   Gpu& gpu = Gpu::of(run);
   size_t n = run.in.size() / stride;
   std::vector<Parameter> parameters;
-  std::vector<Chunk> chunks;
+  std::vector<int> owners;  // of the chunks of all parameters, one after another
   for (size_t i = 0; i < n; i++) {
     parameters.push_back(parameter_of(run, i));
     check(parameters.back().group < static_cast<int>(n), Code::Unsupported,
           "[adamw] clip_group must be below the number of parameters, ", n);
-    parameters.back().first_chunk = static_cast<int64_t>(chunks.size());
-    for (int64_t begin = 0; begin < parameters.back().size; begin += chunk)
-      chunks.push_back({static_cast<int>(i), begin});
+    parameters.back().first_chunk = static_cast<int64_t>(owners.size());
+    owners.insert(owners.end(), static_cast<size_t>(parameters.back().chunks), static_cast<int>(i));
   }
   const Parameter* table = gpu.constants<Parameter>(0, parameters);
-  const Chunk* pieces = gpu.constants<Chunk>(1, chunks);
-  double* squares = gpu.scratch<double>(2, chunks.size());
+  const int* owner = gpu.constants<int>(1, owners);
+  double* squares = gpu.scratch<double>(2, owners.size());
   double* groups = gpu.scratch<double>(3, n);
   float* scales = gpu.scratch<float>(4, n);
-  gpu::Grid grid{dim3(static_cast<unsigned>(chunks.size())), dim3(256)};
+  gpu::Grid grid{dim3(static_cast<unsigned>(owners.size())), dim3(threads)};
+  gpu::Grid each{dim3(static_cast<unsigned>(n)), dim3(threads)}, one{dim3(1), dim3(threads)};
+  auto* norms = run.out[0].as<double>();
   auto momentum = static_cast<float>(run.attrs.number("momentum", 1));
-  if (!chunks.empty()) GPU_LAUNCH(gpu, square_kernel, grid, table, pieces, squares);
-  GPU_LAUNCH(gpu, norm_kernel, gpu::Grid{dim3(1), dim3(256)}, table, static_cast<int>(n), squares,
+  if (!owners.empty()) GPU_LAUNCH(gpu, square_kernel, grid, table, owner, squares);
+  GPU_LAUNCH(gpu, norm_kernel, each, table, squares, norms);
+  GPU_LAUNCH(gpu, scale_kernel, one, table, static_cast<int>(n), norms,
              static_cast<float>(run.attrs.number("clip", 0)),
-             run.in[0] ? run.in[0].as<float>() : nullptr, run.out[0].as<double>(), groups, scales);
-  if (!chunks.empty()) GPU_LAUNCH(gpu, update_kernel, grid, table, pieces, scales, momentum);
+             run.in[0] ? run.in[0].as<float>() : nullptr, groups, scales);
+  if (!owners.empty()) GPU_LAUNCH(gpu, update_kernel, grid, table, owner, scales, momentum);
 }
 
 }  // namespace
