@@ -22,8 +22,9 @@ struct Directions {
 
 // The length of each row, taken in double, and 1 / max(length, eps); those that are not null.
 template <bool whole_block>
-__global__ void lengths_kernel(int64_t rows, int64_t D, const float* x, double eps, float* length,
-                               float* inverse, double* exact_inverse) {
+__global__ void __launch_bounds__(row_bound<whole_block>)
+    lengths_kernel(int64_t rows, int64_t D, const float* x, double eps, float* length,
+                   float* inverse, double* exact_inverse) {
   RowTeam<whole_block> team;
   bool inside = team.row < rows;
   const float* from = x + (inside ? team.row : 0) * D;

@@ -1,24 +1,43 @@
 #pragma once
-// A row is worked on by a team: a warp, or a whole block when the row is long. All threads of a
-// block reach every sum; rows past the end are computed on a row that exists and not written.
+// A row is worked on by a team: a warp, or a whole block when the row is long, a large one when it
+// is very long: a few rows leave room for no more than a block a processor. All threads of a block
+// reach every sum; rows past the end are computed on a row that exists and not written.
 #include "block.cuh"
 #include "device.h"
 
 namespace protea::gpu {
 
-constexpr int row_threads = 256;
-constexpr int64_t long_row = 2048;
+constexpr int row_threads = 256, most_row_threads = 1024;
+constexpr int64_t long_row = 2048, very_long_row = 8192;
+
+// What a kernel of rows states by __launch_bounds__: without it the largest block may find too few
+// registers.
+template <bool whole_block>
+constexpr int row_bound = whole_block ? most_row_threads : row_threads;
 
 template <bool whole_block>
 struct RowTeam {
   int64_t row;  // may be past the end
   int index;    // of the thread in its team
-  static constexpr int size = whole_block ? row_threads : 32;
+  int size;
 
   GPU_DEVICE RowTeam()
       : row(whole_block ? blockIdx.x
                         : static_cast<int64_t>(blockIdx.x) * (row_threads / 32) + warp_index()),
-        index(whole_block ? static_cast<int>(threadIdx.x) : lane_index()) {}
+        index(whole_block ? static_cast<int>(threadIdx.x) : lane_index()),
+        size(whole_block ? static_cast<int>(blockDim.x) : 32) {}
+
+  // use(d) for each number d of a row of D that is this thread's. Of eight the loads are under way
+  // together, where use() stores nothing that it might load: state it by __restrict__.
+  template <class Use>
+  GPU_DEVICE void each(int64_t D, const Use& use) const {
+    constexpr int at_once = 8;
+    int64_t d = index;
+    for (; d + (at_once - 1) * size < D; d += at_once * size)
+#pragma unroll
+      for (int n = 0; n < at_once; n++) use(d + n * size);
+    for (; d < D; d += size) use(d);
+  }
 
   template <class T>
   GPU_DEVICE T sum(T value) const {
@@ -42,7 +61,8 @@ void launch_rows(Gpu& gpu, const char* name, void (*by_block)(P...), void (*by_w
   if (rows == 0) return;
   bool whole = D > long_row;
   int64_t blocks = whole ? rows : (rows + row_threads / 32 - 1) / (row_threads / 32);
-  Grid grid{dim3(static_cast<unsigned>(blocks)), dim3(row_threads)};
+  Grid grid{dim3(static_cast<unsigned>(blocks)),
+            dim3(D < very_long_row ? row_threads : most_row_threads)};
   launch_on(gpu, name, whole ? by_block : by_warp, grid, arguments...);
 }
 

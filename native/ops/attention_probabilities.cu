@@ -31,7 +31,8 @@ __global__ void __launch_bounds__(gpu::tile_threads)
 }
 
 template <bool whole_block>
-__global__ void softmax_kernel(int64_t rows, int64_t N, float* p) {
+__global__ void __launch_bounds__(gpu::row_bound<whole_block>)
+    softmax_kernel(int64_t rows, int64_t N, float* p) {
   gpu::RowTeam<whole_block> team;
   bool inside = team.row < rows;
   float* row = p + (inside ? team.row : 0) * N;

@@ -4,8 +4,8 @@ namespace protea {
 namespace {
 
 template <bool whole_block>
-__global__ void forward_kernel(int64_t rows, int64_t D, const float* x, float eps, float* y,
-                               float* norms) {
+__global__ void __launch_bounds__(gpu::row_bound<whole_block>)
+    forward_kernel(int64_t rows, int64_t D, const float* x, float eps, float* y, float* norms) {
   gpu::RowTeam<whole_block> team;
   bool inside = team.row < rows;
   const float* from = x + (inside ? team.row : 0) * D;

@@ -6,8 +6,9 @@ namespace protea {
 
 // dx = (dy - y <y, dy>) / ||x||, or dy / eps below it
 template <bool whole_block>
-__global__ void normalize_back_kernel(int64_t rows, int64_t D, const float* y, const float* dy,
-                                      const float* norms, float eps, float* dx, bool accumulate) {
+__global__ void __launch_bounds__(gpu::row_bound<whole_block>)
+    normalize_back_kernel(int64_t rows, int64_t D, const float* y, const float* dy,
+                          const float* norms, float eps, float* dx, bool accumulate) {
   gpu::RowTeam<whole_block> team;
   bool inside = team.row < rows;
   int64_t row = inside ? team.row : 0;

@@ -1,44 +1,47 @@
-#include "../cuda/rows.cuh"
+#include "../cuda/row_softmax.cuh"
 
 namespace protea {
 namespace {
 
 // loss_b = Σ q (lse - z / T), and p is kept
 template <bool whole_block>
-__global__ void forward_kernel(int64_t rows, int64_t K, const float* z, const float* q, float scale,
-                               float* loss, float* p) {
+__global__ void __launch_bounds__(gpu::row_bound<whole_block>)
+    forward_kernel(int64_t rows, int64_t K, const float* __restrict__ z,
+                   const float* __restrict__ q, float scale, float* loss, float* __restrict__ p) {
   gpu::RowTeam<whole_block> team;
   bool inside = team.row < rows;
   int64_t row = inside ? team.row : 0;
-  float most = -INFINITY, sum = 0, total = 0;
-  for (int64_t k = team.index; k < K; k += team.size) most = fmaxf(most, scale * z[row * K + k]);
-  most = team.max(most);
-  for (int64_t k = team.index; k < K; k += team.size) sum += expf(scale * z[row * K + k] - most);
-  sum = team.sum(sum);
-  float lse = most + logf(sum);
-  for (int64_t k = team.index; k < K; k += team.size)
-    total += q[row * K + k] * (lse - scale * z[row * K + k]);
+  const float *from = z + row * K, *target = q + row * K;
+  float* to = p + row * K;
+  gpu::RowSoftmax of = gpu::row_softmax(team, K, from, scale);
+  float lse = of.most + logf(of.sum), inverse = 1 / of.sum, total = 0;
+  team.each(K, [&](int64_t k) {
+    float logit = scale * from[k];
+    total += target[k] * (lse - logit);
+    if (inside) to[k] = expf(logit - of.most) * inverse;
+  });
   total = team.sum(total);
-  if (!inside) return;
-  for (int64_t k = team.index; k < K; k += team.size)
-    p[row * K + k] = expf(scale * z[row * K + k] - most) / sum;
-  if (team.index == 0) loss[row] = total;
+  if (inside && team.index == 0) loss[row] = total;
 }
 
 // dz = dloss / T (p Σ q - q)
 template <bool whole_block>
-__global__ void backward_kernel(int64_t rows, int64_t K, const float* p, const float* q,
-                                const float* dloss, float scale, float* dz, bool accumulate) {
+__global__ void __launch_bounds__(gpu::row_bound<whole_block>)
+    backward_kernel(int64_t rows, int64_t K, const float* __restrict__ p,
+                    const float* __restrict__ q, const float* dloss, float scale,
+                    float* __restrict__ dz, bool accumulate) {
   gpu::RowTeam<whole_block> team;
   bool inside = team.row < rows;
   int64_t row = inside ? team.row : 0;
+  const float *of = p + row * K, *target = q + row * K;
+  float* to = dz + row * K;
   float sum = 0;
-  for (int64_t k = team.index; k < K; k += team.size) sum += q[row * K + k];
+  team.each(K, [&](int64_t k) { sum += target[k]; });
   sum = team.sum(sum);
   if (!inside) return;
   float upstream = dloss[row] * scale;
-  for (int64_t k = team.index; k < K; k += team.size)
-    gpu::put(dz, row * K + k, upstream * (p[row * K + k] * sum - q[row * K + k]), accumulate);
+  team.each(K,
+            [&](int64_t k) { gpu::put(to, k, upstream * (of[k] * sum - target[k]), accumulate); });
 }
 
 float scale_of(const Run& run) { return static_cast<float>(1 / run.attrs.number("temperature")); }

@@ -1,42 +1,51 @@
-#include "../cuda/rows.cuh"
+#include "../cuda/row_softmax.cuh"
 
 namespace protea {
 namespace {
 
 template <bool whole_block>
-__global__ void forward_kernel(int64_t rows, int64_t K, const float* x, float scale, bool log,
-                               float* y) {
+__global__ void __launch_bounds__(gpu::row_bound<whole_block>)
+    forward_kernel(int64_t rows, int64_t K, const float* __restrict__ x, float scale, bool log,
+                   float* __restrict__ y) {
   gpu::RowTeam<whole_block> team;
   bool inside = team.row < rows;
-  const float* from = x + (inside ? team.row : 0) * K;
-  float most = -INFINITY, sum = 0;
-  for (int64_t k = team.index; k < K; k += team.size) most = fmaxf(most, scale * from[k]);
-  most = team.max(most);
-  for (int64_t k = team.index; k < K; k += team.size) sum += expf(scale * from[k] - most);
-  sum = team.sum(sum);
+  int64_t row = inside ? team.row : 0;
+  const float* from = x + row * K;
+  float* to = y + row * K;
+  gpu::RowSoftmax of = gpu::row_softmax(team, K, from, scale);
   if (!inside) return;
-  float lse = most + logf(sum), inverse = 1 / sum;
-  for (int64_t k = team.index; k < K; k += team.size)
-    y[team.row * K + k] = log ? scale * from[k] - lse : expf(scale * from[k] - most) * inverse;
+  float lse = of.most + logf(of.sum), inverse = 1 / of.sum;
+  if (log)
+    team.each(K, [&](int64_t k) { to[k] = scale * from[k] - lse; });
+  else
+    team.each(K, [&](int64_t k) { to[k] = expf(scale * from[k] - of.most) * inverse; });
 }
 
 // dx = p (dy - <p, dy>) / temperature; of the logarithm (dy - p sum(dy)) / temperature
 template <bool whole_block>
-__global__ void backward_kernel(int64_t rows, int64_t K, const float* y, const float* dy,
-                                float scale, bool log, float* dx, bool accumulate) {
+__global__ void __launch_bounds__(gpu::row_bound<whole_block>)
+    backward_kernel(int64_t rows, int64_t K, const float* __restrict__ y,
+                    const float* __restrict__ dy, float scale, bool log, float* __restrict__ dx,
+                    bool accumulate) {
   gpu::RowTeam<whole_block> team;
   bool inside = team.row < rows;
   int64_t row = inside ? team.row : 0;
+  const float *p = y + row * K, *upstream = dy + row * K;
+  float* to = dx + row * K;
   float sum = 0;
-  for (int64_t k = team.index; k < K; k += team.size)
-    sum += log ? dy[row * K + k] : y[row * K + k] * dy[row * K + k];
+  if (log)
+    team.each(K, [&](int64_t k) { sum += upstream[k]; });
+  else
+    team.each(K, [&](int64_t k) { sum += p[k] * upstream[k]; });
   sum = team.sum(sum);
   if (!inside) return;
-  for (int64_t k = team.index; k < K; k += team.size) {
-    float p = y[row * K + k], upstream = dy[row * K + k];
-    gpu::put(dx, row * K + k, scale * (log ? upstream - expf(p) * sum : p * (upstream - sum)),
-             accumulate);
-  }
+  if (log)
+    team.each(K, [&](int64_t k) {
+      gpu::put(to, k, scale * (upstream[k] - expf(p[k]) * sum), accumulate);
+    });
+  else
+    team.each(
+        K, [&](int64_t k) { gpu::put(to, k, scale * (p[k] * (upstream[k] - sum)), accumulate); });
 }
 
 float scale_of(const Run& run) { return static_cast<float>(1 / run.attrs.number("temperature")); }

@@ -4,8 +4,9 @@ namespace protea {
 namespace {
 
 template <bool whole_block>
-__global__ void forward_kernel(int64_t rows, int64_t P, const float* v, const float* g, float* w,
-                               float* norms) {
+__global__ void __launch_bounds__(gpu::row_bound<whole_block>)
+    forward_kernel(int64_t rows, int64_t P, const float* v, const float* g, float* w,
+                   float* norms) {
   gpu::RowTeam<whole_block> team;
   bool inside = team.row < rows;
   int64_t row = inside ? team.row : 0;
@@ -20,9 +21,9 @@ __global__ void forward_kernel(int64_t rows, int64_t P, const float* v, const fl
 
 // dg = <dW, v> / ||v||;  dv = g / ||v|| (dW - v <dW, v> / ||v||^2)
 template <bool whole_block>
-__global__ void backward_kernel(int64_t rows, int64_t P, const float* v, const float* g,
-                                const float* norms, const float* dw, float* dv, float* dg,
-                                bool add_dv, bool add_dg) {
+__global__ void __launch_bounds__(gpu::row_bound<whole_block>)
+    backward_kernel(int64_t rows, int64_t P, const float* v, const float* g, const float* norms,
+                    const float* dw, float* dv, float* dg, bool add_dv, bool add_dg) {
   gpu::RowTeam<whole_block> team;
   bool inside = team.row < rows;
   int64_t row = inside ? team.row : 0;

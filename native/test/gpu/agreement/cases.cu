@@ -52,6 +52,22 @@ void add_rows(Cases& cases) {
   cases.push_back({"gather_rows", {{{3, 530}}, whole({70}, 3)}});
 }
 
+// Rows held in many registers, read again and again by a warp, and worked on by the largest block;
+// and NaN, which must come through.
+void add_row_sizes(Cases& cases) {
+  for (int64_t D : {700, 1030, 9001})
+    cases.push_back({"layer_norm", {{{3, D}}, {{D}}, {{D}}}, {{"eps", {1e-6}}}, 4e-6});
+  Input x{{2, 9001}}, nan{{2, 40}, Dtype::F32, INFINITY, INFINITY};
+  cases.push_back({"l2_normalize", {x}, {{"eps", {1e-12}}}});
+  cases.push_back({"weight_norm", {x, none()}});
+  for (const Input& logits : {x, nan}) {
+    for (double log : {0, 1})
+      cases.push_back({"softmax", {logits}, {{"temperature", {0.3}}, {"log", {log}}}, 4e-6});
+    Input target = fixed(logits.shape, 0, 1);
+    cases.push_back({"soft_cross_entropy", {logits, target}, {{"temperature", {0.3}}}, 4e-6});
+  }
+}
+
 void add_layers(Cases& cases) {
   for (int64_t rows : {1, 7, 129})
     for (int64_t D : {64, 100, 384, 2051}) {
@@ -66,6 +82,7 @@ void add_layers(Cases& cases) {
       Input target = fixed({rows, D}, 0, 1);
       cases.push_back({"soft_cross_entropy", {x, target}, {{"temperature", {0.3}}}, 4e-6});
     }
+  add_row_sizes(cases);
   // Of two rows the gradient all but cancels.
   for (int64_t rows : {2, 7, 129, 643})
     for (int64_t D : {1, 33, 100})
