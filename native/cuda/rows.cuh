@@ -54,6 +54,53 @@ struct RowTeam {
   }
 };
 
+// A row as a thread of its warp sees it: read once, `held` numbers in registers; or, with 0, from
+// memory each time, because the row is longer.
+template <int held>
+class HeldRow {
+ public:
+  GPU_DEVICE HeldRow(const RowTeam<false>& team, const float* row, int64_t D) {
+#pragma unroll
+    for (int n = 0; n < held; n++)
+      numbers_[n] = team.index + 32 * n < D ? row[team.index + 32 * n] : 0;
+  }
+  GPU_DEVICE float at(int n, int64_t) const { return numbers_[n]; }
+
+ private:
+  float numbers_[held];
+};
+
+template <>
+class HeldRow<0> {
+ public:
+  template <class Team>
+  GPU_DEVICE HeldRow(const Team&, const float* row, int64_t) : row_(row) {}
+  GPU_DEVICE float at(int, int64_t d) const { return row_[d]; }
+
+ private:
+  const float* row_;
+};
+
+// use(n, d) for each number d of a row of D that is this thread's, its n-th.
+template <int held, class Team, class Use>
+GPU_DEVICE void each_held(const Team& team, int64_t D, const Use& use) {
+  if constexpr (held == 0) {
+    team.each(D, [&](int64_t d) { use(0, d); });
+  } else {
+#pragma unroll
+    for (int n = 0; n < held; n++)
+      if (team.index + 32 * n < D) use(n, team.index + 32 * n);
+  }
+}
+
+// Calls body.operator()<held>() with what a lane may hold of rows of D numbers.
+template <class Body>
+void with_held(int64_t D, const Body& body) {
+  if (D <= 12 * 32) return body.template operator()<12>();
+  if (D <= 32 * 32) return body.template operator()<32>();
+  body.template operator()<0>();
+}
+
 // Launches kernel<true> or kernel<false>, whichever fits rows of D numbers.
 template <class... P, class... A>
 void launch_rows(Gpu& gpu, const char* name, void (*by_block)(P...), void (*by_warp)(P...),

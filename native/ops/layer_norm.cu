@@ -4,80 +4,123 @@
 namespace protea {
 namespace {
 
-template <bool whole_block>
-__global__ void forward_kernel(int64_t rows, int64_t D, const float* x, const float* weight,
-                               const float* bias, float eps, float* y, float* mean, float* rstd) {
+template <bool whole_block, int held>
+__global__ void __launch_bounds__(gpu::row_bound<whole_block>)
+    forward_kernel(int64_t rows, int64_t D, const float* __restrict__ x,
+                   const float* __restrict__ weight, const float* __restrict__ bias, float eps,
+                   float* __restrict__ y, float* mean, float* rstd) {
   gpu::RowTeam<whole_block> team;
   bool inside = team.row < rows;
-  const float* from = x + (inside ? team.row : 0) * D;
+  int64_t row = inside ? team.row : 0;
+  gpu::HeldRow<held> from(team, x + row * D, D);
+  float* to = y + row * D;
   float sum = 0, square = 0;
-  for (int64_t d = team.index; d < D; d += team.size) sum += from[d];
+  gpu::each_held<held>(team, D, [&](int n, int64_t d) { sum += from.at(n, d); });
   float center = team.sum(sum) / static_cast<float>(D);
-  for (int64_t d = team.index; d < D; d += team.size)
-    square += (from[d] - center) * (from[d] - center);
+  gpu::each_held<held>(team, D, [&](int n, int64_t d) {
+    float apart = from.at(n, d) - center;
+    square += apart * apart;
+  });
   float inverse = 1 / sqrtf(team.sum(square) / static_cast<float>(D) + eps);
   if (!inside) return;
-  for (int64_t d = team.index; d < D; d += team.size)
-    y[team.row * D + d] = (from[d] - center) * inverse * weight[d] + bias[d];
+  gpu::each_held<held>(team, D, [&](int n, int64_t d) {
+    to[d] = (from.at(n, d) - center) * inverse * weight[d] + bias[d];
+  });
   if (team.index > 0) return;
   mean[team.row] = center;
   rstd[team.row] = inverse;
 }
 
 // With h = (x - mean) rstd and g = dy weight: dx = rstd (g - mean(g) - h mean(g h))
-template <bool whole_block>
-__global__ void dx_kernel(int64_t rows, int64_t D, const float* x, const float* weight,
-                          const float* mean, const float* rstd, const float* dy, float* dx,
-                          bool accumulate) {
+// Two blocks of warps a processor: of the widest rows held a lane would take a few registers more.
+template <bool whole_block, int held>
+__global__ void __launch_bounds__(gpu::row_bound<whole_block>, whole_block ? 1 : 2)
+    dx_kernel(int64_t rows, int64_t D, const float* __restrict__ x,
+              const float* __restrict__ weight, const float* mean, const float* rstd,
+              const float* __restrict__ dy, float* __restrict__ dx, bool accumulate) {
   gpu::RowTeam<whole_block> team;
   bool inside = team.row < rows;
   int64_t row = inside ? team.row : 0;
+  gpu::HeldRow<held> from(team, x + row * D, D), upstream(team, dy + row * D, D);
+  float* to = dx + row * D;
   float center = mean[row], inverse = rstd[row], sum = 0, along = 0;
-  for (int64_t d = team.index; d < D; d += team.size) {
-    float g = dy[row * D + d] * weight[d];
+  gpu::each_held<held>(team, D, [&](int n, int64_t d) {
+    float g = upstream.at(n, d) * weight[d];
     sum += g;
-    along += g * (x[row * D + d] - center) * inverse;
-  }
+    along += g * (from.at(n, d) - center) * inverse;
+  });
   sum = team.sum(sum) / static_cast<float>(D);
   along = team.sum(along) / static_cast<float>(D);
   if (!inside) return;
-  for (int64_t d = team.index; d < D; d += team.size) {
-    float h = (x[row * D + d] - center) * inverse;
-    gpu::put(dx, row * D + d, inverse * (dy[row * D + d] * weight[d] - sum - h * along),
-             accumulate);
-  }
+  gpu::each_held<held>(team, D, [&](int n, int64_t d) {
+    float h = (from.at(n, d) - center) * inverse;
+    gpu::put(to, d, inverse * (upstream.at(n, d) * weight[d] - sum - h * along), accumulate);
+  });
 }
 
-struct WeightTerm {
+// What a number adds to the gradients of weight and bias: dy h and dy.
+struct Slopes {
+  float weight, bias;
+  GPU_DEVICE void operator+=(const Slopes& other) {
+    weight += other.weight;
+    bias += other.bias;
+  }
+};
+
+struct SlopesTerm {
   const float *x, *mean, *rstd, *dy;
   int64_t D;
-  GPU_DEVICE float operator()(int64_t i, int64_t j) const {
-    return dy[i * D + j] * (x[i * D + j] - mean[i]) * rstd[i];
+  GPU_DEVICE Slopes operator()(int64_t i, int64_t j) const {
+    float upstream = dy[i * D + j];
+    return {upstream * (x[i * D + j] - mean[i]) * rstd[i], upstream};
+  }
+};
+
+// Where the sums go; null: not wanted.
+struct PutSlopes {
+  float *dweight, *dbias;
+  bool add_dweight, add_dbias;
+  GPU_DEVICE void operator()(int64_t j, const Slopes& sum) const {
+    if (dweight) gpu::put(dweight, j, sum.weight, add_dweight);
+    if (dbias) gpu::put(dbias, j, sum.bias, add_dbias);
   }
 };
 
 void forward(const Run& run) {
   const Array& x = run.in[0];
-  GPU_LAUNCH_ROWS(Gpu::of(run), forward_kernel, x.shape.rows(), x.dim(-1), x.as<float>(),
-                  run.in[1].as<float>(), run.in[2].as<float>(),
-                  static_cast<float>(run.attrs.number("eps")), run.out[0].as<float>(),
-                  run.out[1].as<float>(), run.out[2].as<float>());
+  int64_t rows = x.shape.rows(), D = x.dim(-1);
+  gpu::with_held(D, [&]<int held>() {
+    gpu::launch_rows(Gpu::of(run), "forward_kernel", forward_kernel<true, 0>,
+                     forward_kernel<false, held>, rows, D, rows, D, x.as<float>(),
+                     run.in[1].as<float>(), run.in[2].as<float>(),
+                     static_cast<float>(run.attrs.number("eps")), run.out[0].as<float>(),
+                     run.out[1].as<float>(), run.out[2].as<float>());
+  });
+}
+
+void back_parameters(const Run& run) {
+  const Gradient &dweight = run.din[1], &dbias = run.din[2];
+  if (!dweight && !dbias) return;
+  const Array& x = run.in[0];
+  int64_t D = x.dim(-1);
+  SlopesTerm term{x.as<float>(), run.out[1].as<float>(), run.out[2].as<float>(),
+                  run.dout[0].as<float>(), D};
+  PutSlopes put{dweight ? dweight.as<float>() : nullptr, dbias ? dbias.as<float>() : nullptr,
+                dweight.accumulate, dbias.accumulate};
+  gpu::sum_each_column(Gpu::of(run), term, x.shape.rows(), D, put);
 }
 
 void backward(const Run& run) {
-  const Array &x = run.in[0], &dy = run.dout[0];
-  Gpu& gpu = Gpu::of(run);
+  const Array& x = run.in[0];
   int64_t rows = x.shape.rows(), D = x.dim(-1);
-  const float *mean = run.out[1].as<float>(), *rstd = run.out[2].as<float>();
   if (const Gradient& dx = run.din[0])
-    GPU_LAUNCH_ROWS(gpu, dx_kernel, rows, D, x.as<float>(), run.in[1].as<float>(), mean, rstd,
-                    dy.as<float>(), dx.as<float>(), dx.accumulate);
-  if (const Gradient& dweight = run.din[1])
-    gpu::column_sums(gpu, WeightTerm{x.as<float>(), mean, rstd, dy.as<float>(), D}, rows, D,
-                     dweight.as<float>(), dweight.accumulate);
-  if (const Gradient& dbias = run.din[2])
-    gpu::column_sums(gpu, gpu::Stored{dy.as<float>(), D}, rows, D, dbias.as<float>(),
-                     dbias.accumulate);
+    gpu::with_held(D, [&]<int held>() {
+      gpu::launch_rows(Gpu::of(run), "dx_kernel", dx_kernel<true, 0>, dx_kernel<false, held>, rows,
+                       D, rows, D, x.as<float>(), run.in[1].as<float>(), run.out[1].as<float>(),
+                       run.out[2].as<float>(), run.dout[0].as<float>(), dx.as<float>(),
+                       dx.accumulate);
+    });
+  back_parameters(run);
 }
 
 }  // namespace
