@@ -101,7 +101,15 @@ function writeManifests() {
 function pack() {
   const archive = `${folder}.tar.gz`;
   copyFileSync(compressedNode(join(root, 'build', 'cache')), at('bin', 'node.xz'));
-  run('tar', 'czf', archive, '-C', dirname(folder), basename(folder));
+  run(
+    'tar',
+    '--use-compress-program=gzip -9',
+    '-cf',
+    archive,
+    '-C',
+    dirname(folder),
+    basename(folder),
+  );
   const { size } = statSync(archive);
   console.log(`${archive} (${(size / 1e6).toFixed(1)} MB)`);
   if (size > most) throw new Error(`the archive must be under ${most / 1e6} MB`);

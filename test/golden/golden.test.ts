@@ -5,7 +5,8 @@ import test from 'ava';
 import { chooseDevice, useDevice } from '../../lib/tensor/index.js';
 import { goldenFolder, makeCase, readIndex, readTensors } from './case.js';
 import { differences } from './compare.js';
-import { handlers, inDouble } from './handlers/index.js';
+import { handlers } from './handlers/index.js';
+import { inDouble } from './in-double.js';
 
 const folder = goldenFolder();
 const onGpu = process.env.PROTEA_GOLDEN_DEVICE === 'cuda';

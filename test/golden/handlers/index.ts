@@ -69,6 +69,3 @@ export const handlers: Record<string, Handler> = {
   image_pil: images.pil,
   image_tensor: images.floating,
 };
-
-/** Ops whose handlers compute in double, which a GPU does not. */
-export const inDouble = new Set(['sinkhorn', 'vmf_log_normalizer', 'vmf_logits', 'logreg']);
