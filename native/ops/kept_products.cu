@@ -1,40 +1,28 @@
 #include "kept_products.h"
 
 #include "../cuda/gemm.h"
+#include "../cuda/row_softmax.cuh"
 
 namespace protea::gpu {
 namespace {
-
-constexpr int together = 8;  // loads of a thread on their way at a time
-
-// Takes a few logits into a running softmax.
-GPU_DEVICE void take(Running& running, const float (&logit)[together]) {
-  float top = running.top, sum = 0;
-#pragma unroll
-  for (float l : logit) top = fmaxf(top, l);
-#pragma unroll
-  for (float l : logit) sum += l == -INFINITY ? 0 : expf(l - top);
-  running.sum = running.sum * shrinkage(running.top, top) + sum;
-  running.top = top;
-}
 
 // Block (x, y): part x of row y.
 __global__ void row_kernel(KeptProducts kept, const float* bias, int64_t part, Running* partial) {
   const float* row = kept.data + blockIdx.y * kept.K;
   int64_t begin = blockIdx.x * part, end = begin + part < kept.K ? begin + part : kept.K;
-  Running running = empty_running();
-  for (int64_t k = begin + threadIdx.x; k < end; k += together * blockDim.x) {
-    float logit[together];
+  RowSoftmax running{-INFINITY, 0};
+  for (int64_t k = begin + threadIdx.x; k < end; k += logits_at_once * blockDim.x) {
+    float logit[logits_at_once];
 #pragma unroll
-    for (int n = 0; n < together; n++) {
+    for (int n = 0; n < logits_at_once; n++) {
       int64_t at = k + n * blockDim.x;
       bool inside = at < end;
       logit[n] = inside ? kept.scale * row[at] + (bias ? bias[at] : 0) : -INFINITY;
     }
     take(running, logit);
   }
-  float top = block_max(running.top);
-  float sum = block_sum(running.sum * shrinkage(running.top, top));
+  float top = block_max(running.most);
+  float sum = block_sum(running.sum * shrinkage(running.most, top));
   if (threadIdx.x == 0) partial[blockIdx.x * kept.rows + blockIdx.y] = {top, sum, 0};
 }
 
@@ -42,18 +30,18 @@ __global__ void row_kernel(KeptProducts kept, const float* bias, int64_t part, R
 __global__ void column_kernel(KeptProducts kept, const float* bias, Running* partial) {
   int64_t k = first_index();
   if (k >= kept.K) return;
-  Running running = empty_running();
-  for (int64_t r = 0; r < kept.rows; r += together) {
-    float logit[together];
+  RowSoftmax running{-INFINITY, 0};
+  for (int64_t r = 0; r < kept.rows; r += logits_at_once) {
+    float logit[logits_at_once];
 #pragma unroll
-    for (int n = 0; n < together; n++) {
+    for (int n = 0; n < logits_at_once; n++) {
       bool inside = r + n < kept.rows;
       float shift = inside && bias ? bias[r + n] : 0;
       logit[n] = inside ? kept.scale * kept.data[(r + n) * kept.K + k] + shift : -INFINITY;
     }
     take(running, logit);
   }
-  partial[k] = running;
+  partial[k] = {running.most, running.sum, 0};
 }
 
 }  // namespace

@@ -16,6 +16,15 @@ struct Input {
   bool given = true;
 };
 
+// One that is left out; one whose gradient is not compared; whole numbers from 0 to below `high`.
+inline Input none() { return {Shape{}, Dtype::F32, 0, 0, false, false}; }
+inline Input fixed(Shape shape, double low = -1, double high = 1) {
+  return {shape, Dtype::F32, low, high, false};
+}
+inline Input whole(Shape shape, double high, Dtype dtype = Dtype::I32) {
+  return {shape, dtype, 0, high, false};
+}
+
 struct Case {
   std::string op;
   std::vector<Input> in;
@@ -33,6 +42,7 @@ struct Case {
 };
 
 std::vector<Case> agreement_cases();
+std::vector<Case> prototype_cases();
 std::vector<Case> image_cases();
 // What runs on tensor cores once more with operands in bf16, every third case of matrix products.
 std::vector<Case> rounded_cases(const std::vector<Case>& exact);
