@@ -4,7 +4,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ErrorCode, ProteaError } from './error.js';
 
-export type DType = 'f32' | 'f64' | 'i32' | 'u8';
+/** bf16 is made by ops on a GPU alone, where `rounded` asks for it. */
+export type DType = 'f32' | 'f64' | 'i32' | 'u8' | 'bf16';
 
 /** Where a tensor is and its ops run. */
 export type DeviceName = 'cpu' | 'cuda';

@@ -6,6 +6,7 @@ import {
   linear,
   linearGelu,
   residual,
+  type StorageOptions,
   swiglu,
   type Tensor,
 } from '../tensor/index.js';
@@ -13,6 +14,9 @@ import type { Parameters } from './parameters.js';
 import type { BlocksConfig } from './vit-config.js';
 
 const layerNormEps = 1e-6;
+
+/** What stays inside a block: the sum of its branches alone is f32 on every device. */
+const inside: StorageOptions = { rounded: true };
 
 /** Draws the (B) of 0 and 1 that keeps branches in training; `branch` counts from 0. */
 export type KeepBranches = (branch: number, images: number, drop: number) => Tensor;
@@ -53,30 +57,31 @@ export class TransformerBlocks {
     return parameterOf(this.parameters, name);
   }
 
-  private linear(name: string, x: Tensor): Tensor {
-    return linear(x, this.parameter(`${name}.weight`), this.parameters.get(`${name}.bias`));
+  private linear(name: string, x: Tensor, options?: StorageOptions): Tensor {
+    const weight = this.parameter(`${name}.weight`);
+    return linear(x, weight, this.parameters.get(`${name}.bias`), options);
   }
 
-  private norm(name: string, x: Tensor): Tensor {
+  private norm(name: string, x: Tensor, options?: StorageOptions): Tensor {
     const weight = this.parameter(`${name}.weight`);
-    return layerNorm(x, weight, this.parameter(`${name}.bias`), layerNormEps);
+    return layerNorm(x, weight, this.parameter(`${name}.bias`), layerNormEps, options);
   }
 
   private block(i: number, x: Tensor, keep?: KeepBranches): Tensor {
     const name = `blocks.${i}`;
-    const qkv = this.linear(`${name}.attn.qkv`, this.norm(`${name}.norm1`, x));
+    const qkv = this.linear(`${name}.attn.qkv`, this.norm(`${name}.norm1`, x, inside), inside);
     const attended = attention(qkv, { heads: this.config.heads });
-    const mixed = this.add(2 * i, x, this.linear(`${name}.attn.proj`, attended), keep);
-    const branch = this.feedForward(name, this.norm(`${name}.norm2`, mixed));
+    const mixed = this.add(2 * i, x, this.linear(`${name}.attn.proj`, attended, inside), keep);
+    const branch = this.feedForward(name, this.norm(`${name}.norm2`, mixed, inside));
     return this.add(2 * i + 1, mixed, branch, keep);
   }
 
   private feedForward(block: string, x: Tensor): Tensor {
     if (this.config.ffn === 'swiglu')
-      return this.linear(`${block}.mlp.w3`, swiglu(this.linear(`${block}.mlp.w12`, x)));
+      return this.linear(`${block}.mlp.w3`, swiglu(this.linear(`${block}.mlp.w12`, x)), inside);
     const weight = this.parameter(`${block}.mlp.fc1.weight`);
-    const hidden = linearGelu(x, weight, this.parameter(`${block}.mlp.fc1.bias`));
-    return this.linear(`${block}.mlp.fc2`, hidden);
+    const hidden = linearGelu(x, weight, this.parameter(`${block}.mlp.fc1.bias`), inside);
+    return this.linear(`${block}.mlp.fc2`, hidden, inside);
   }
 
   /** The residual sum of branch number `branch`: two a block. */

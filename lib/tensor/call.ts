@@ -16,7 +16,7 @@ function reserve(count: number): void {
   native((addon) => addon.useSlate(slate));
 }
 
-const dtypes: readonly DType[] = ['f32', 'f64', 'i32', 'u8'];
+const dtypes: readonly DType[] = ['f32', 'f64', 'i32', 'u8', 'bf16'];
 const devices: readonly DeviceName[] = ['cpu', 'cuda'];
 
 /** A tensor is described by id, dtype, device, rank and at most this many dims. */

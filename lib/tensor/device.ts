@@ -8,6 +8,7 @@ export type { DeviceName, GpuReport, Precision } from '../native.js';
 export type DeviceChoice = DeviceName | 'auto';
 
 let current: DeviceName = 'cpu';
+let computesIn: Precision = 'f32';
 
 /** Where `tensor`, `zeros` and `full` make tensors unless told otherwise. */
 export const currentDevice = (): DeviceName => current;
@@ -55,4 +56,8 @@ export function useDevice(device: DeviceName): DeviceName {
  */
 export function usePrecision(precision: Precision): void {
   addon().setPrecision(precision);
+  computesIn = precision;
 }
+
+/** What `usePrecision` set last. */
+export const currentPrecision = (): Precision => computesIn;

@@ -9,6 +9,13 @@ const arrays = { f32: Float32Array, f64: Float64Array, i32: Int32Array, u8: Uint
 /** The typed array that holds values of a dtype. */
 export type Values = Float32Array | Float64Array | Int32Array | Uint8Array;
 
+function arrayOf(dtype: DType) {
+  if (dtype !== 'bf16') return arrays[dtype];
+  throw new ProteaError('ERR_PROTEA_DTYPE', '[tensor] cannot be made of bf16 values', {
+    hint: 'Make it of f32: ops store bf16 by themselves where a GPU computes in it.',
+  });
+}
+
 /**
  * A handle to a native, contiguous, row-major tensor. It dies with the scope it was made in, or by
  * `dispose()`; using it afterwards throws `ERR_PROTEA_DISPOSED`.
@@ -31,10 +38,10 @@ export class Tensor {
     return this.shape.reduce((product, dim) => product * dim, 1);
   }
 
-  /** Copies the values to JavaScript, after all work queued so far. */
+  /** Copies the values to JavaScript, after all work queued so far. Those of bf16 become f32. */
   async read(): Promise<Values> {
     const buffer = await nativeAsync((addon) => addon.read(this.id));
-    return new arrays[this.dtype](buffer);
+    return this.dtype === 'bf16' ? widened(buffer) : new arrays[this.dtype](buffer);
   }
 
   /** The value of a tensor of one element. @throws ERR_PROTEA_SHAPE for any other. */
@@ -61,7 +68,8 @@ export class Tensor {
 
 /**
  * Makes a tensor from values, which are copied. Plain arrays become f32 unless `dtype` is given.
- * @throws ERR_PROTEA_SHAPE when values and shape do not fit; ERR_PROTEA_DTYPE for f64 on cuda
+ * @throws ERR_PROTEA_SHAPE when values and shape do not fit; ERR_PROTEA_DTYPE for f64 on cuda and
+ * for bf16
  */
 export function tensor(
   values: Values | readonly number[],
@@ -71,8 +79,14 @@ export function tensor(
 ): Tensor {
   const type = dtype ?? dtypeOf(values);
   const data =
-    values instanceof arrays[type] ? values : new arrays[type](values as readonly number[]);
+    values instanceof arrayOf(type) ? values : new (arrayOf(type))(values as readonly number[]);
   return new Tensor(native((addon) => addon.make(shape, type, data, device)));
+}
+
+/** A bf16 number is the upper half of an f32. */
+function widened(buffer: ArrayBuffer): Float32Array {
+  const bits = Uint32Array.from(new Uint16Array(buffer), (half) => half << 16);
+  return new Float32Array(bits.buffer);
 }
 
 function dtypeOf(values: Values | readonly number[]): DType {
@@ -95,5 +109,5 @@ export function full(
   device?: DeviceName,
 ): Tensor {
   const size = shape.reduce((product, dim) => product * dim, 1);
-  return tensor(new arrays[dtype](size).fill(value), shape, dtype, device);
+  return tensor(new (arrayOf(dtype))(size).fill(value), shape, dtype, device);
 }

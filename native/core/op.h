@@ -84,6 +84,14 @@ struct Op {
 const Op& op(const std::string& name);
 std::span<const Op> all_ops();
 
+// The dtype of an output that only products, attention or a residual sum read. Attr rounded = 1: a
+// GPU that computes in bf16 (run.precision) stores it as those round it, and its gradient too.
+// Elsewhere the attr changes nothing.
+inline Dtype stored_dtype(const Tensor& x, const Attrs& attrs) {
+  if (x.device == Device::Cuda && attrs.number("rounded", 0) != 0) return Dtype::BF16;
+  return x.dtype == Dtype::BF16 ? Dtype::F32 : x.dtype;
+}
+
 // Calls body.template operator()<T>() with T = float or double.
 template <class Body>
 decltype(auto) with_floating(Dtype dtype, const Body& body) {

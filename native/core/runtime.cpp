@@ -208,7 +208,7 @@ void Runtime::back(const Node& node, Gradients& gradients) {
   std::unordered_set<uint64_t> seen;
   for (size_t i = 0; i < din.size(); i++) {
     const Tensor& x = node.in[i].tensor;
-    if (!x || node.in[i].constant || !tape_.tracks(x) || !is_floating(x.dtype)) continue;
+    if (!x || node.in[i].constant || !tape_.tracks(x) || !has_gradient(x.dtype)) continue;
     if (!seen.insert(x.id).second) {
       Tensor extra = make(x.shape, x.dtype, device, node.op->name);
       din[i] = {extra.array(), false};

@@ -18,7 +18,7 @@ class Blas {
   Blas& operator=(const Blas&) = delete;
 
   // C (M, N) = op(A) op(B) + beta C + bias, as gemm(); false: not done, C is as it was.
-  bool multiply(Precision precision, int64_t M, int64_t N, int64_t K, Matrix a, Matrix b, float* c,
+  bool multiply(Precision precision, int64_t M, int64_t N, int64_t K, Matrix a, Matrix b, Target c,
                 int64_t ldc, bool accumulate, const float* bias);
 
   // Does it make any?
@@ -35,15 +35,16 @@ class Blas {
   // so its A is our B.
   struct Shape {
     int64_t M, N, K, a_stride, b_stride, c_stride;
-    int type, transpose_a, transpose_b;
+    int type, c_type, transpose_a, transpose_b;
     uint32_t a_alignment, b_alignment, c_alignment, bias_alignment;  // 0: no bias
     auto operator<=>(const Shape&) const = default;
   };
   struct Plan;
 
   Matrix in_halves(int slot, Matrix matrix, int64_t rows, int64_t columns);
-  bool choose(Plan& plan, const Shape& shape, const float* bias);
-  std::string trial(Precision precision, bool transpose_a, bool transpose_b);
+  const void* bias_beside(Target c, const float* bias, int64_t N);
+  bool choose(Plan& plan, const Shape& shape, const void* bias);
+  std::string trial(Precision precision, bool to_half, bool transpose_a, bool transpose_b);
   std::string try_out();  // empty: all is well
   void release();
 

@@ -14,7 +14,7 @@ struct MatmulDesc {
   DataType scale;
   int transpose_a = Plain, transpose_b = Plain;
   uint32_t epilogue = NoEpilogue;
-  const float* bias = nullptr;
+  const void* bias = nullptr;  // of the type of d
 };
 
 struct MatrixLayout {
@@ -81,6 +81,18 @@ Status layout_create(Layout* to, DataType type, uint64_t rows, uint64_t columns,
   return make(to, MatrixLayout{type, rows, columns, stride});
 }
 
+float number(const void* data, DataType type, uint64_t i) {
+  if (type == F32) return static_cast<const float*>(data)[i];
+  return gpu::to_float(static_cast<const bf16*>(data)[i]);
+}
+
+void put(void* data, DataType type, uint64_t i, float value) {
+  if (type == F32)
+    static_cast<float*>(data)[i] = value;
+  else
+    static_cast<bf16*>(data)[i] = gpu::rounded<bf16>(value);
+}
+
 // A column-by-column matrix as an operation sees it.
 struct Operand {
   const MatrixLayout& layout;
@@ -89,16 +101,14 @@ struct Operand {
   uint64_t columns() const { return transposed ? layout.rows : layout.columns; }
   float at(const void* data, uint64_t row, uint64_t column) const {
     if (transposed) std::swap(row, column);
-    uint64_t i = column * layout.stride + row;
-    if (layout.type == F32) return static_cast<const float*>(data)[i];
-    return gpu::to_float(static_cast<const bf16*>(data)[i]);
+    return number(data, layout.type, column * layout.stride + row);
   }
 };
 
 bool fit(const Operand& a, const Operand& b, const MatrixLayout& c, const MatrixLayout& d) {
   return a.columns() == b.rows() && d.rows == a.rows() && d.columns == b.columns() &&
          c.rows == d.rows && c.columns == d.columns && a.layout.type == b.layout.type &&
-         c.type == F32 && d.type == F32;
+         c.type == d.type && (d.type == F32 || a.layout.type == BF16);
 }
 
 const MatrixLayout& layout(Layout of) { return *static_cast<MatrixLayout*>(of); }
@@ -151,9 +161,9 @@ Status matmul(Handle, Desc of, const void* alpha, const void* a, Layout a_layout
         float sum = 0;
         for (uint64_t k = 0; k < left.columns(); k++)
           sum += left.at(a, row, k) * right.at(b, k, column);
-        float value = scale * sum + (bias ? bias[row] : 0);
-        if (keep != 0) value += keep * static_cast<const float*>(c)[column * lc.stride + row];
-        static_cast<float*>(d)[column * ld.stride + row] = value;
+        float value = scale * sum + (bias ? number(bias, ld.type, row) : 0);
+        if (keep != 0) value += keep * number(c, lc.type, column * lc.stride + row);
+        put(d, ld.type, column * ld.stride + row, value);
       }
   });
   return success;

@@ -5,6 +5,7 @@
 
 #include "blas.h"
 #include "map.cuh"
+#include "stored.cuh"
 
 namespace protea {
 namespace {
@@ -107,7 +108,9 @@ void Gpu::fill(void* to, unsigned char value, size_t bytes) {
 }
 
 void Gpu::add(const Array& sum, const Array& term) {
-  gpu::store(*this, gpu::Same{term.as<float>()}, sum.as<float>(), sum.size(), true);
+  gpu::with_stored(sum, [&]<class T>() {
+    gpu::store(*this, gpu::Same<T>{term.as<T>()}, sum.as<T>(), sum.size(), true);
+  });
 }
 
 void Gpu::copy(void* to, const void* from, size_t bytes) {

@@ -51,7 +51,7 @@ class Gpu : public Accelerator {
 
   // Working memory: one growing buffer a slot, kept between calls. Ops use slots 0 ... 7; what
   // they call (gemm, sums) uses the rest. Contents are undefined at entry.
-  static constexpr int slots = 16;
+  static constexpr int slots = 17;
   static constexpr int first_inner_slot = 8;
   template <class T>
   T* scratch(int slot, size_t count) {

@@ -5,6 +5,7 @@
 #include "blas.h"
 #include "map.cuh"
 #include "math.cuh"
+#include "stored.cuh"
 #include "tile.cuh"
 
 namespace protea::gpu {
@@ -14,18 +15,37 @@ constexpr int product_slot = Gpu::first_inner_slot + 2;
 constexpr int depth = 32;  // of a step
 constexpr int64_t least_depth = 256, most_splits = 32;
 
+// An operand seen as (rows, depth), as View: of f32, or of bf16.
+struct Operand {
+  const float* data;
+  const bf16* half;
+  int64_t rows, depth, row, along;
+  GPU_DEVICE float at(int64_t i, int64_t k) const {
+    if (i >= rows || k >= depth) return 0;
+    int64_t place = i * row + k * along;
+    return half ? to_float(half[place]) : data[place];
+  }
+};
+
 struct Result {
-  float* c;
+  Target c;
   int64_t ldc, M, N;
   bool accumulate;
   Epilogue epilogue;
 
   GPU_DEVICE void put(int64_t i, int64_t j, float value) const {
     if (i >= M || j >= N) return;
-    if (accumulate) value += c[i * ldc + j];
     if (epilogue.bias) value += epilogue.bias[j];
-    c[i * ldc + j] = value;
-    if (epilogue.gelu) epilogue.gelu[i * N + j] = gelu(value);
+    if (c.half)
+      put(c.half + i * ldc + j, epilogue.gelu.half + i * N + j, value);
+    else
+      put(c.data + i * ldc + j, epilogue.gelu.data + i * N + j, value);
+  }
+  template <class T>
+  GPU_DEVICE void put(T* to, T* gelu_to, float value) const {
+    if (accumulate) value += to_float(*to);
+    *to = rounded<T>(value);
+    if (epilogue.gelu) *gelu_to = rounded<T>(gelu(to_float(*to)));
   }
 };
 
@@ -33,7 +53,7 @@ struct Result {
 // (pieces, M, N) and are joined afterwards, in order.
 template <class T, int TM, int TN>
 __global__ void __launch_bounds__(tile_threads)
-    gemm_kernel(View a, View b, Result result, int64_t piece, float* partial) {
+    gemm_kernel(Operand a, Operand b, Result result, int64_t piece, float* partial) {
   using Product = Tile<T, TM, TN>;
   constexpr int stride = tile_stride<T>(depth);
   GPU_SHARED(T, left, [Product::rows * stride]);
@@ -73,6 +93,10 @@ struct Gelu {
   GPU_DEVICE float operator()(int64_t i) const { return gelu(c[i]); }
 };
 
+struct GeluOfNumber {
+  GPU_DEVICE float operator()(float x) const { return gelu(x); }
+};
+
 struct GeluOfRows {
   const float* c;
   int64_t stride;
@@ -82,7 +106,7 @@ struct GeluOfRows {
 int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 template <class T, int TM, int TN>
-void run(Gpu& gpu, const View& a, const View& b, const Result& result, int64_t K) {
+void run(Gpu& gpu, const Operand& a, const Operand& b, const Result& result, int64_t K) {
   using Product = Tile<T, TM, TN>;
   int64_t down = ceiling(result.M, Product::rows), across = ceiling(result.N, Product::columns);
   // Few tiles: K is cut into pieces so that every processor has work.
@@ -100,7 +124,7 @@ void run(Gpu& gpu, const View& a, const View& b, const Result& result, int64_t K
 }
 
 template <class T>
-void choose(Gpu& gpu, const View& a, const View& b, const Result& result, int64_t K) {
+void choose(Gpu& gpu, const Operand& a, const Operand& b, const Result& result, int64_t K) {
   bool large = ceiling(result.M, 128) * ceiling(result.N, 128) >= gpu.processors();
   if (large)
     run<T, 8, 8>(gpu, a, b, result, K);
@@ -108,13 +132,28 @@ void choose(Gpu& gpu, const View& a, const View& b, const Result& result, int64_
     run<T, 4, 4>(gpu, a, b, result, K);
 }
 
+// Rows of the operand are those of op(matrix), or its columns.
+Operand operand(const Matrix& m, int64_t rows, int64_t depth, bool by_columns) {
+  int64_t stride = m.rounded ? m.rounded_stride : m.stride;
+  bool turned = m.transpose != by_columns;
+  return {m.data, m.rounded, rows, depth, turned ? 1 : stride, turned ? stride : 1};
+}
+
+void store_gelu(Gpu& gpu, Target c, int64_t ldc, Target to, int64_t M, int64_t N) {
+  if (to.half)
+    map_eights(gpu, GeluOfNumber{}, to.half, M * N, static_cast<const bf16*>(c.half));
+  else if (ldc == N)
+    store(gpu, Gelu{c.data}, to.data, M * N);
+  else
+    store_rows(gpu, GeluOfRows{c.data, ldc}, to.data, M, N);
+}
+
 }  // namespace
 
 void own_gemm(Gpu& gpu, Precision precision, int64_t M, int64_t N, int64_t K, Matrix a, Matrix b,
-              float* c, int64_t ldc, bool accumulate, Epilogue epilogue) {
+              Target c, int64_t ldc, bool accumulate, Epilogue epilogue) {
   if (M == 0 || N == 0) return;
-  View left{a.data, M, K, a.transpose ? 1 : a.stride, a.transpose ? a.stride : 1};
-  View right{b.data, N, K, b.transpose ? b.stride : 1, b.transpose ? 1 : b.stride};
+  Operand left = operand(a, M, K, false), right = operand(b, N, K, true);
   Result result{c, ldc, M, N, accumulate, epilogue};
   if (precision == Precision::F32)
     choose<float>(gpu, left, right, result, K);
@@ -123,16 +162,12 @@ void own_gemm(Gpu& gpu, Precision precision, int64_t M, int64_t N, int64_t K, Ma
 }
 
 void gemm(Gpu& gpu, Precision precision, int64_t M, int64_t N, int64_t K, Matrix a, Matrix b,
-          float* c, int64_t ldc, bool accumulate, Epilogue epilogue) {
+          Target c, int64_t ldc, bool accumulate, Epilogue epilogue) {
   if (M == 0 || N == 0) return;
   // Its GELU is the approximation by tanh, so ours follows in a pass of its own.
   if (!gpu.blas().multiply(precision, M, N, K, a, b, c, ldc, accumulate, epilogue.bias))
     return own_gemm(gpu, precision, M, N, K, a, b, c, ldc, accumulate, epilogue);
-  if (!epilogue.gelu) return;
-  if (ldc == N)
-    store(gpu, Gelu{c}, epilogue.gelu, M * N);
-  else
-    store_rows(gpu, GeluOfRows{c, ldc}, epilogue.gelu, M, N);
+  if (epilogue.gelu) store_gelu(gpu, c, ldc, epilogue.gelu, M, N);
 }
 
 Matrix round_once(Gpu& gpu, Precision precision, int slot, Matrix matrix, int64_t rows,

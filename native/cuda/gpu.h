@@ -40,6 +40,7 @@ struct Grid {
 
 using bf16 = __nv_bfloat16;
 using f16 = __half;
+GPU_DEVICE float to_float(float x) { return x; }
 GPU_DEVICE float to_float(bf16 x) { return __bfloat162float(x); }
 GPU_DEVICE float to_float(f16 x) { return __half2float(x); }
 template <class T>
@@ -65,6 +66,13 @@ GPU_DEVICE uint32_t packed(float first, float second) {
   uint32_t bits;
   memcpy(&bits, pair, sizeof bits);
   return bits;
+}
+// And what they are.
+template <class T>
+GPU_DEVICE float2 unpacked(uint32_t bits) {
+  T pair[2];
+  memcpy(pair, &bits, sizeof bits);
+  return {to_float(pair[0]), to_float(pair[1])};
 }
 
 template <class... P, class... A>
@@ -165,8 +173,8 @@ GPU_DEVICE void wait_copies() {
 
 using bf16 = simt::bf16;
 using f16 = simt::f16;
-inline float to_float(bf16 x) { return simt::to_float(x); }
-inline float to_float(f16 x) { return simt::to_float(x); }
+using simt::to_float;
+inline float to_float(float x) { return x; }
 template <class T>
 SIMT_INLINE T rounded(float x) {
   if constexpr (std::is_same_v<T, float>)
@@ -183,6 +191,12 @@ SIMT_INLINE uint32_t packed(float first, float second) {
   uint32_t bits;
   simt::copy_raw(&bits, pair, sizeof bits);
   return bits;
+}
+template <class T>
+SIMT_INLINE float2 unpacked(uint32_t bits) {
+  T pair[2];
+  simt::copy_raw(pair, &bits, sizeof bits);
+  return {to_float(pair[0]), to_float(pair[1])};
 }
 
 template <class... P, class... A>

@@ -56,13 +56,13 @@ struct RowTeam {
 
 // A row as a thread of its warp sees it: read once, `held` numbers in registers; or, with 0, from
 // memory each time, because the row is longer.
-template <int held>
+template <int held, class T = float>
 class HeldRow {
  public:
-  GPU_DEVICE HeldRow(const RowTeam<false>& team, const float* row, int64_t D) {
+  GPU_DEVICE HeldRow(const RowTeam<false>& team, const T* row, int64_t D) {
 #pragma unroll
     for (int n = 0; n < held; n++)
-      numbers_[n] = team.index + 32 * n < D ? row[team.index + 32 * n] : 0;
+      numbers_[n] = team.index + 32 * n < D ? to_float(row[team.index + 32 * n]) : 0;
   }
   GPU_DEVICE float at(int n, int64_t) const { return numbers_[n]; }
 
@@ -70,15 +70,15 @@ class HeldRow {
   float numbers_[held];
 };
 
-template <>
-class HeldRow<0> {
+template <class T>
+class HeldRow<0, T> {
  public:
   template <class Team>
-  GPU_DEVICE HeldRow(const Team&, const float* row, int64_t) : row_(row) {}
-  GPU_DEVICE float at(int, int64_t d) const { return row_[d]; }
+  GPU_DEVICE HeldRow(const Team&, const T* row, int64_t) : row_(row) {}
+  GPU_DEVICE float at(int, int64_t d) const { return to_float(row_[d]); }
 
  private:
-  const float* row_;
+  const T* row_;
 };
 
 // use(n, d) for each number d of a row of D that is this thread's, its n-th.

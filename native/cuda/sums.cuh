@@ -96,10 +96,11 @@ void column_sums(Gpu& gpu, Term term, int64_t rows, int64_t columns, float* to, 
 }
 
 // The plain case: columns of a stored matrix.
+template <class T>
 struct Stored {
-  const float* x;
+  const T* x;
   int64_t stride;
-  GPU_DEVICE float operator()(int64_t i, int64_t j) const { return x[i * stride + j]; }
+  GPU_DEVICE float operator()(int64_t i, int64_t j) const { return to_float(x[i * stride + j]); }
 };
 
 // pieces[p] = sum of term(i) over the p-th piece, in double.

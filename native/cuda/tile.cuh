@@ -161,15 +161,16 @@ class Tile<float, TM, TN> {
 };
 
 // A stored matrix seen as (rows, depth): element (i, k) at data[i row + k depth]. Outside it is 0.
-struct View {
-  const float* data;
+template <class T>
+struct ViewOf {
+  const T* data;
   int64_t rows, depth;  // how far it goes
   int64_t row, along;   // strides
   GPU_DEVICE float at(int64_t i, int64_t k) const {
-    return i < rows && k < depth ? data[i * row + k * along] : 0;
+    return i < rows && k < depth ? to_float(data[i * row + k * along]) : 0;
   }
-  // Do four neighbours from a multiple of four on lie at a multiple of 16 bytes, all of them inside
-  // or none?
+  // Of f32: do four neighbours from a multiple of four on lie at a multiple of 16 bytes, all of
+  // them inside or none?
   bool in_fours() const {
     return along == 1 && row % 4 == 0 && depth % 4 == 0 &&
            reinterpret_cast<uintptr_t>(data) % sizeof(float4) == 0;
@@ -179,6 +180,7 @@ struct View {
     return *reinterpret_cast<const float4*>(data + i * row + k);
   }
 };
+using View = ViewOf<float>;
 
 // Rows of a view in the order of a list.
 template <class V>

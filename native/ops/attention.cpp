@@ -1,5 +1,6 @@
 // attention: y = softmax(scale q kᵀ) v, head by head
 //   qkv (B, N, 3 D), attrs heads, scale (default (D / heads)^-1/2) -> y (B, N, D)
+//   what is stored in bf16 (op.h, rounded) gives y stored so
 //   saves the log-sum-exp of every row (B, heads, N); backward reads qkv and computes the
 //   probabilities again, so nothing of size N x N is kept
 //   Vaswani et al. 2017, "Attention is all you need"
@@ -14,8 +15,8 @@ namespace protea {
 Outputs attention_infer(std::span<const Tensor> in, const Attrs& attrs) {
   check_attention("[attention]", in, attrs);
   AttentionShape s(in[0].shape, attrs);
-  Dtype dtype = in[0].dtype;
-  Outputs outputs{{{Shape{s.B, s.N, s.D}, dtype}, {Shape{s.B, s.heads, s.N}, dtype}}};
+  Dtype saved = in[0].dtype == Dtype::BF16 ? Dtype::F32 : in[0].dtype;
+  Outputs outputs{{{Shape{s.B, s.N, s.D}, in[0].dtype}, {Shape{s.B, s.heads, s.N}, saved}}};
   // The CUDA kernel takes the row sums of p dp from y, the CPU's from p, which it has at hand.
   outputs.reads_out = in[0].device == Device::Cuda ? 0b11 : 0b10;
   return outputs;

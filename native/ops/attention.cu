@@ -1,3 +1,5 @@
+#include "../cuda/map.cuh"
+#include "../cuda/stored.cuh"
 #include "attention_backward.cuh"
 
 namespace protea {
@@ -86,33 +88,31 @@ __global__ void __launch_bounds__(gpu::tile_threads)
 }
 
 template <class T, int W>
-void forward_of(const Run& run, const AttentionShape& s) {
+void forward_of(Gpu& gpu, const AttentionShape& s, const float* qkv, float* y, float* lse) {
   using L = Layout<T, W>;
   size_t shared = 2 * gpu::carved<T>(L::operand) + gpu::carved<T>(L::turned) +
                   gpu::carved<T>(L::square) + gpu::carved<float>(block_tokens * score_stride);
   gpu::Grid grid{gpu::token_blocks(s, block_tokens), dim3(gpu::tile_threads), shared};
-  GPU_LAUNCH(Gpu::of(run), (forward_kernel<T, W>), grid, Heads(s), run.in[0].as<float>(),
-             run.out[0].as<float>(), run.out[1].as<float>());
+  GPU_LAUNCH(gpu, (forward_kernel<T, W>), grid, Heads(s), qkv, y, lse);
 }
 
 template <class T, int W>
-void backward_of(Gpu& gpu, const AttentionShape& s, const Saved& saved, const Gradient& dqkv) {
+void backward_of(Gpu& gpu, const AttentionShape& s, const Saved& saved, float* dqkv,
+                 bool accumulate) {
   gpu::Grid grid{gpu::token_blocks(s, block_tokens), dim3(gpu::tile_threads),
                  gpu::Backward<T, W, false>::bytes};
-  GPU_LAUNCH(gpu, (gpu::dq_kernel<T, W>), grid, Heads(s), saved, dqkv.as<float>(), dqkv.accumulate);
-  GPU_LAUNCH(gpu, (gpu::dkv_kernel<T, W>), grid, Heads(s), saved, dqkv.as<float>(),
-             dqkv.accumulate);
+  GPU_LAUNCH(gpu, (gpu::dq_kernel<T, W>), grid, Heads(s), saved, dqkv, accumulate);
+  GPU_LAUNCH(gpu, (gpu::dkv_kernel<T, W>), grid, Heads(s), saved, dqkv, accumulate);
 }
 
-template <class T>
-void forward_in(const Run& run, const AttentionShape& s) {
-  s.width <= 64 ? forward_of<T, 64>(run, s) : forward_of<T, 128>(run, s);
-}
-
-template <class T>
-void backward_in(Gpu& gpu, const AttentionShape& s, const Saved& saved, const Gradient& dqkv) {
-  s.width <= 64 ? backward_of<T, 64>(gpu, s, saved, dqkv)
-                : backward_of<T, 128>(gpu, s, saved, dqkv);
+// Calls body.operator()<T, W>(): what products are computed in, and the width rounded up.
+template <class Body>
+void with_tiles(const Gpu& gpu, const AttentionShape& s, const Body& body) {
+  auto of_width = [&]<class T>() {
+    s.width <= 64 ? body.template operator()<T, 64>() : body.template operator()<T, 128>();
+  };
+  gpu.precision() == Precision::F32 ? of_width.template operator()<float>()
+                                    : of_width.template operator()<gpu::bf16>();
 }
 
 AttentionShape shape_of(const Run& run) {
@@ -122,17 +122,52 @@ AttentionShape shape_of(const Run& run) {
   return s;
 }
 
+// The tiles know f32 alone: what is stored in bf16 goes through working memory.
+float* widened(Gpu& gpu, int slot, const Array& array) {
+  if (array.dtype == Dtype::F32) return array.as<float>();
+  float* to = gpu.scratch<float>(slot, array.size());
+  gpu::store(gpu, gpu::Same{array.as<gpu::bf16>()}, to, array.size());
+  return to;
+}
+
+void narrow(Gpu& gpu, const float* from, const Array& to, bool accumulate = false) {
+  if (to.dtype == Dtype::BF16)
+    gpu::store(gpu, gpu::Same{from}, to.as<gpu::bf16>(), to.size(), accumulate);
+}
+
 void forward(const Run& run) {
   AttentionShape s = shape_of(run);
   if (s.pieces() == 0) return;
   Gpu& gpu = Gpu::of(run);
+  const Array &qkv = run.in[0], &y = run.out[0];
+  float* lse = run.out[1].as<float>();
   if (gpu::flash_attention_fits(gpu, s))
-    gpu::flash_attention(gpu, s, run.in[0].as<float>(), run.out[0].as<float>(),
-                         run.out[1].as<float>());
-  else if (gpu.precision() == Precision::F32)
-    forward_in<float>(run, s);
-  else
-    forward_in<gpu::bf16>(run, s);
+    return gpu::with_stored(
+        qkv, [&]<class S>() { gpu::flash_attention<S>(gpu, s, qkv.as<S>(), y.as<S>(), lse); });
+  const float* wide = widened(gpu, 1, qkv);
+  float* to = y.dtype == Dtype::F32 ? y.as<float>() : gpu.scratch<float>(2, y.size());
+  with_tiles(gpu, s, [&]<class T, int W>() { forward_of<T, W>(gpu, s, wide, to, lse); });
+  narrow(gpu, to, y);
+}
+
+template <class S>
+void find_delta(Gpu& gpu, const Run& run, const AttentionShape& s, float* delta) {
+  int64_t rows = s.pieces() * s.N;
+  gpu::Grid warps{dim3(static_cast<unsigned>((rows + 7) / 8)), dim3(256)};
+  GPU_LAUNCH(gpu, gpu::delta_kernel<S>, warps, Heads(s), run.out[0].as<S>(), run.dout[0].as<S>(),
+             delta, rows);
+}
+
+void back_by_tiles(Gpu& gpu, const Run& run, const AttentionShape& s, const float* delta) {
+  const Gradient& dqkv = run.din[0];
+  bool half = dqkv.array.dtype == Dtype::BF16;
+  Saved saved{widened(gpu, 1, run.in[0]), run.out[1].as<float>(), delta,
+              widened(gpu, 2, run.dout[0])};
+  float* to = half ? gpu.scratch<float>(3, dqkv.array.size()) : dqkv.as<float>();
+  with_tiles(gpu, s, [&]<class T, int W>() {
+    backward_of<T, W>(gpu, s, saved, to, dqkv.accumulate && !half);
+  });
+  narrow(gpu, to, dqkv.array, dqkv.accumulate);
 }
 
 void backward(const Run& run) {
@@ -140,18 +175,13 @@ void backward(const Run& run) {
   const Gradient& dqkv = run.din[0];
   if (!dqkv || s.pieces() == 0) return;
   Gpu& gpu = Gpu::of(run);
-  int64_t rows = s.pieces() * s.N;
-  float* delta = gpu.scratch<float>(0, rows);
-  Saved saved{run.in[0].as<float>(), run.out[1].as<float>(), delta, run.dout[0].as<float>()};
-  gpu::Grid warps{dim3(static_cast<unsigned>((rows + 7) / 8)), dim3(256)};
-  GPU_LAUNCH(gpu, gpu::delta_kernel, warps, Heads(s), run.out[0].as<float>(), saved.dy, delta,
-             rows);
-  if (gpu::flash_attention_fits(gpu, s))
-    gpu::flash_attention_back(gpu, s, saved, dqkv.as<float>(), dqkv.accumulate);
-  else if (gpu.precision() == Precision::F32)
-    backward_in<float>(gpu, s, saved, dqkv);
-  else
-    backward_in<gpu::bf16>(gpu, s, saved, dqkv);
+  float* delta = gpu.scratch<float>(0, s.pieces() * s.N);
+  gpu::with_stored(run.in[0], [&]<class S>() {
+    find_delta<S>(gpu, run, s, delta);
+    if (!gpu::flash_attention_fits(gpu, s)) return back_by_tiles(gpu, run, s, delta);
+    gpu::SavedAs<S> saved{run.in[0].as<S>(), run.out[1].as<float>(), delta, run.dout[0].as<S>()};
+    gpu::flash_attention_back<S>(gpu, s, saved, dqkv.as<S>(), dqkv.accumulate);
+  });
 }
 
 }  // namespace

@@ -17,11 +17,13 @@ struct Heads {
       : N(s.N), D(s.D), heads(s.heads), width(s.width), scale(static_cast<float>(s.scale)) {}
 
   // which: 0 q, 1 k, 2 v. Rows are tokens.
-  GPU_DEVICE View part(const float* qkv, int64_t piece, int which) const {
-    const float* data = qkv + piece / heads * N * 3 * D + which * D + piece % heads * width;
+  template <class S>
+  GPU_DEVICE ViewOf<S> part(const S* qkv, int64_t piece, int which) const {
+    const S* data = qkv + piece / heads * N * 3 * D + which * D + piece % heads * width;
     return {data, N, width, 3 * D, 1};
   }
-  GPU_DEVICE View output(const float* y, int64_t piece) const {
+  template <class S>
+  GPU_DEVICE ViewOf<S> output(const S* y, int64_t piece) const {
     return {y + piece / heads * N * D + piece % heads * width, N, width, D, 1};
   }
 };

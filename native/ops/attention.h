@@ -27,7 +27,7 @@ struct AttentionShape {
 };
 
 inline void check_attention(const char* op, std::span<const Tensor> in, const Attrs& attrs) {
-  check(in.size() == 1 && is_floating(in[0].dtype), Code::Dtype, op,
+  check(in.size() == 1 && has_gradient(in[0].dtype), Code::Dtype, op,
         " takes one qkv of f32 or f64");
   const Shape& shape = in[0].shape;
   int64_t heads = attrs.integer("heads");

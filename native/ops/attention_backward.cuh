@@ -6,11 +6,11 @@
 namespace protea::gpu {
 
 // delta (B, heads, N) = Σ_d dy y: what the rows of dP are shifted by.
-[[maybe_unused]] static __global__ void delta_kernel(Heads heads, const float* y, const float* dy,
-                                                     float* delta, int64_t rows) {
+template <class S>
+__global__ void delta_kernel(Heads heads, const S* y, const S* dy, float* delta, int64_t rows) {
   int64_t i = static_cast<int64_t>(blockIdx.x) * gpu::warp_count() + gpu::warp_index();
   int64_t row = i < rows ? i : 0, piece = row / heads.N, token = row % heads.N;
-  View values = heads.output(y, piece), slopes = heads.output(dy, piece);
+  ViewOf<S> values = heads.output(y, piece), slopes = heads.output(dy, piece);
   float sum = 0;
   for (int64_t d = gpu::lane_index(); d < heads.width; d += 32)
     sum += values.at(token, d) * slopes.at(token, d);

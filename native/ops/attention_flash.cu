@@ -13,8 +13,9 @@ namespace {
 
 // What a block's tokens meet: two arrays of all tokens. Those of queries, in backward, have numbers
 // that their scores and slopes are lowered by.
+template <class S>
 struct Others {
-  View a, b;
+  ViewOf<S> a, b;
   const float *lse = nullptr, *delta = nullptr;
 };
 
@@ -26,8 +27,8 @@ struct Step {
 };
 
 // A block of 16 tokens a warp, of which it has `Owns` arrays, against the others, `Tokens` at a
-// time.
-template <int W, int Warps, int Owns, int Tokens>
+// time. Tokens are stored as S.
+template <class S, int W, int Warps, int Owns, int Tokens>
 struct Meeting {
   static constexpr int threads = 32 * Warps, own_tokens = 16 * Warps, stride = W + 8;
   static constexpr int own_size = own_tokens * stride, step_size = Tokens * stride;
@@ -51,22 +52,22 @@ struct Meeting {
 
   // A step on its way.
   struct Ahead {
-    HeldRows<W, Tokens, threads> a, b;
+    HeldRows<W, Tokens, threads, S> a, b;
     float low;
   };
-  GPU_DEVICE static void load(Ahead& next, const Others& others, int token) {
+  GPU_DEVICE static void load(Ahead& next, const Others<S>& others, int token) {
     next.a.load(others.a, token);
     next.b.load(others.b, token);
     if (others.lse) next.low = lowering(others, token + static_cast<int>(threadIdx.x) % Tokens);
   }
-  GPU_DEVICE void store(const Ahead& next, const Others& others, int stage) const {
+  GPU_DEVICE void store(const Ahead& next, const Others<S>& others, int stage) const {
     next.a.store(step_of(stage, 0), stride);
     next.b.store(step_of(stage, 1), stride);
     if (others.lse && threadIdx.x < 2 * Tokens) low_of(stage)[threadIdx.x] = next.low;
   }
   // By the first threads of scores, by the next ones of slopes. What lies outside counts for
   // nothing whatever its probability: its rows are 0.
-  GPU_DEVICE static float lowering(const Others& others, int token) {
+  GPU_DEVICE static float lowering(const Others<S>& others, int token) {
     if (token >= others.a.rows) return 0;
     return (threadIdx.x < Tokens ? others.lse : others.delta)[token];
   }
@@ -76,8 +77,8 @@ struct Meeting {
   GPU_DEVICE float* low_of(int stage) const { return lowered + stage * 2 * Tokens; }
 
   // The block's own tokens and the first step, all under way at once.
-  GPU_DEVICE void begin(Ahead& next, const View (&mine)[Owns], const Others& others) const {
-    HeldRows<W, own_tokens, threads> rows[Owns];
+  GPU_DEVICE void begin(Ahead& next, const ViewOf<S> (&mine)[Owns], const Others<S>& others) const {
+    HeldRows<W, own_tokens, threads, S> rows[Owns];
     load(next, others, 0);
 #pragma unroll
     for (int i = 0; i < Owns; i++) rows[i].load(mine[i], first);
@@ -90,7 +91,8 @@ struct Meeting {
   // with the one before, whose place the next one takes. Warps without a token of their own only
   // help to load.
   template <class Body>
-  GPU_DEVICE void meet(const View (&mine)[Owns], const Others& others, const Body& body) const {
+  GPU_DEVICE void meet(const ViewOf<S> (&mine)[Owns], const Others<S>& others,
+                       const Body& body) const {
     Ahead next;
     begin(next, mine, others);
     int all = static_cast<int>(others.a.rows), stage = 0;
@@ -116,12 +118,12 @@ struct Meeting {
   }
 
   // What the warp's tokens came to, times `factor` of each of a lane's two rows.
-  GPU_DEVICE void write(const WarpRows<W>& rows, const View& to, float* at,
+  GPU_DEVICE void write(const WarpRows<W>& rows, const ViewOf<S>& to, S* at,
                         const float (&factor)[2], bool accumulate) const {
     rows.each_pair([&](int upper, int j, float x, float y) {
       int64_t token = first + row_of_lane(upper);
       if (token >= to.rows || j >= to.depth) return;
-      float* pair = at + token * to.row + j;
+      S* pair = at + token * to.row + j;
       put_pair(pair, {factor[upper] * x, factor[upper] * y}, accumulate);
     });
   }
@@ -130,14 +132,19 @@ struct Meeting {
     float2 old = accumulate ? *pair : float2{0, 0};
     *pair = {old.x + value.x, old.y + value.y};
   }
+  GPU_DEVICE static void put_pair(bf16* to, float2 value, bool accumulate) {
+    auto* pair = reinterpret_cast<uint32_t*>(to);
+    float2 old = accumulate ? unpacked<bf16>(*pair) : float2{0, 0};
+    *pair = packed<bf16>(old.x + value.x, old.y + value.y);
+  }
 };
 
 // Steps of 32 tokens read the block's own tokens half as often as steps of 16, but hold twice the
 // scores and twice what comes next: only in forward, and by eight warps, there is room for it.
-template <int W, int Warps>
-using Forward = Meeting<W, Warps, 1, Warps == 4 ? 16 : 32>;
-template <int W, int Warps>
-using Backward = Meeting<W, Warps, 2, 16>;
+template <class S, int W, int Warps>
+using Forward = Meeting<S, W, Warps, 1, Warps == 4 ? 16 : 32>;
+template <class S, int W, int Warps>
+using Backward = Meeting<S, W, Warps, 2, 16>;
 
 // Blocks on a processor: sixteen warps whose threads have 128 registers each, or twelve with 168.
 constexpr int least_blocks(int W, int warps, int resident = 16) {
@@ -145,10 +152,10 @@ constexpr int least_blocks(int W, int warps, int resident = 16) {
 }
 
 // One block of queries.
-template <int W, int Warps>
+template <class S, int W, int Warps>
 __global__ void __launch_bounds__(32 * Warps, least_blocks(W, Warps))
-    flash_forward_kernel(Heads heads, const float* qkv, float* y, float* lse) {
-  Forward<W, Warps> queries(heads);
+    flash_forward_kernel(Heads heads, const S* qkv, S* y, float* lse) {
+  Forward<S, W, Warps> queries(heads);
   int64_t piece = queries.piece;
   TwoRows two;
   WarpRows<W> output;
@@ -170,15 +177,15 @@ __global__ void __launch_bounds__(32 * Warps, least_blocks(W, Warps))
     if (lane_index() % 4 == 0 && token < heads.N)
       lse[piece * heads.N + token] = two.top[upper] + logf(sum);
   }
-  View to = heads.output(y, piece);
+  ViewOf<S> to = heads.output(y, piece);
   queries.write(output, to, y + (to.data - y), inverse, false);
 }
 
 // dq of a block of queries: Σ over keys of ds k, ds = scale p (dy v - delta).
-template <int W, int Warps>
+template <class S, int W, int Warps>
 __global__ void __launch_bounds__(32 * Warps, least_blocks(W, Warps))
-    flash_dq_kernel(Heads heads, Saved saved, float* dqkv, bool accumulate) {
-  Backward<W, Warps> queries(heads);
+    flash_dq_kernel(Heads heads, SavedAs<S> saved, S* dqkv, bool accumulate) {
+  Backward<S, W, Warps> queries(heads);
   int64_t piece = queries.piece;
   float lse[2] = {INFINITY, INFINITY}, delta[2] = {0, 0};
   for (int upper = 0; upper < 2; upper++) {
@@ -199,16 +206,16 @@ __global__ void __launch_bounds__(32 * Warps, least_blocks(W, Warps))
                  });
                  dq.template add_product<bf16>(ds, keys.a, queries.stride);
                });
-  View to = heads.part(dqkv, piece, 0);
+  ViewOf<S> to = heads.part(dqkv, piece, 0);
   queries.write(dq, to, dqkv + (to.data - dqkv), {heads.scale, heads.scale}, accumulate);
 }
 
 // dk and dv of a block of keys: Σ over queries of dsᵀ q and pᵀ dy. Beside two sums four warps, of
 // which a thread holds twice as much of the next step as of eight, need more than 128 registers.
-template <int W, int Warps>
+template <class S, int W, int Warps>
 __global__ void __launch_bounds__(32 * Warps, least_blocks(W, Warps, Warps == 4 ? 12 : 16))
-    flash_dkv_kernel(Heads heads, Saved saved, float* dqkv, bool accumulate) {
-  Backward<W, Warps> keys(heads);
+    flash_dkv_kernel(Heads heads, SavedAs<S> saved, S* dqkv, bool accumulate) {
+  Backward<S, W, Warps> keys(heads);
   int64_t piece = keys.piece, row = piece * heads.N;
   WarpRows<W> dk, dv;
   dk.clear();
@@ -225,7 +232,7 @@ __global__ void __launch_bounds__(32 * Warps, least_blocks(W, Warps, Warps == 4 
               dv.template add_product<bf16>(p, queries.b, keys.stride);
               dk.template add_product<bf16>(ds, queries.a, keys.stride);
             });
-  View to_k = heads.part(dqkv, piece, 1), to_v = heads.part(dqkv, piece, 2);
+  ViewOf<S> to_k = heads.part(dqkv, piece, 1), to_v = heads.part(dqkv, piece, 2);
   keys.write(dk, to_k, dqkv + (to_k.data - dqkv), {heads.scale, heads.scale}, accumulate);
   keys.write(dv, to_v, dqkv + (to_v.data - dqkv), {1, 1}, accumulate);
 }
@@ -247,27 +254,33 @@ Grid grid_of(const AttentionShape& s) {
 bool flash_attention_fits(const Gpu& gpu, const AttentionShape& s) {
   size_t bytes = 0;
   with_block(s, [&]<int W, int Warps>() {
-    bytes = std::max(Forward<W, Warps>::bytes, Backward<W, Warps>::bytes);
+    bytes = std::max(Forward<float, W, Warps>::bytes, Backward<float, W, Warps>::bytes);
   });
   return gpu.precision() == Precision::BF16 && s.width <= 128 && s.width % 4 == 0 &&
          bytes <= gpu.shared_limit();
 }
 
-void flash_attention(Gpu& gpu, const AttentionShape& s, const float* qkv, float* y, float* lse) {
+template <class S>
+void flash_attention(Gpu& gpu, const AttentionShape& s, const S* qkv, S* y, float* lse) {
   with_block(s, [&]<int W, int Warps>() {
-    GPU_LAUNCH(gpu, (flash_forward_kernel<W, Warps>), (grid_of<Forward<W, Warps>>(s)), Heads(s),
-               qkv, y, lse);
+    GPU_LAUNCH(gpu, (flash_forward_kernel<S, W, Warps>), (grid_of<Forward<S, W, Warps>>(s)),
+               Heads(s), qkv, y, lse);
   });
 }
 
-void flash_attention_back(Gpu& gpu, const AttentionShape& s, const Saved& saved, float* dqkv,
+template <class S>
+void flash_attention_back(Gpu& gpu, const AttentionShape& s, const SavedAs<S>& saved, S* dqkv,
                           bool accumulate) {
   with_block(s, [&]<int W, int Warps>() {
-    GPU_LAUNCH(gpu, (flash_dq_kernel<W, Warps>), (grid_of<Backward<W, Warps>>(s)), Heads(s), saved,
-               dqkv, accumulate);
-    GPU_LAUNCH(gpu, (flash_dkv_kernel<W, Warps>), (grid_of<Backward<W, Warps>>(s)), Heads(s), saved,
-               dqkv, accumulate);
+    Grid grid = grid_of<Backward<S, W, Warps>>(s);
+    GPU_LAUNCH(gpu, (flash_dq_kernel<S, W, Warps>), grid, Heads(s), saved, dqkv, accumulate);
+    GPU_LAUNCH(gpu, (flash_dkv_kernel<S, W, Warps>), grid, Heads(s), saved, dqkv, accumulate);
   });
 }
+
+template void flash_attention(Gpu&, const AttentionShape&, const float*, float*, float*);
+template void flash_attention(Gpu&, const AttentionShape&, const bf16*, bf16*, float*);
+template void flash_attention_back(Gpu&, const AttentionShape&, const Saved&, float*, bool);
+template void flash_attention_back(Gpu&, const AttentionShape&, const SavedAs<bf16>&, bf16*, bool);
 
 }  // namespace protea::gpu

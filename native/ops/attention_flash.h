@@ -5,16 +5,23 @@
 namespace protea::gpu {
 
 // What backward needs: delta (B, heads, N) = Σ_d dy y.
-struct Saved {
-  const float *qkv, *lse, *delta, *dy;
+template <class S>
+struct SavedAs {
+  const S* qkv;
+  const float *lse, *delta;
+  const S* dy;
 };
+using Saved = SavedAs<float>;
 
-// For bf16, heads of up to 128 numbers, a multiple of four: tokens are read and written in whole
-// float4s. And for a card whose blocks have shared memory enough.
+// For bf16, heads of up to 128 numbers, a multiple of four: tokens are read and written by fours.
+// And for a card whose blocks have shared memory enough.
 bool flash_attention_fits(const Gpu& gpu, const AttentionShape& s);
 
-void flash_attention(Gpu& gpu, const AttentionShape& s, const float* qkv, float* y, float* lse);
-void flash_attention_back(Gpu& gpu, const AttentionShape& s, const Saved& saved, float* dqkv,
+// Tokens stored as S: float or bf16.
+template <class S>
+void flash_attention(Gpu& gpu, const AttentionShape& s, const S* qkv, S* y, float* lse);
+template <class S>
+void flash_attention_back(Gpu& gpu, const AttentionShape& s, const SavedAs<S>& saved, S* dqkv,
                           bool accumulate);
 
 }  // namespace protea::gpu

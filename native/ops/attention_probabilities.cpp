@@ -9,6 +9,8 @@ namespace protea {
 
 Outputs attention_probabilities_infer(std::span<const Tensor> in, const Attrs& attrs) {
   check_attention("[attention_probabilities]", in, attrs);
+  check(is_floating(in[0].dtype), Code::Dtype,
+        "[attention_probabilities] takes one qkv of f32 or f64");
   AttentionShape s(in[0].shape, attrs);
   return {{{Shape{s.B, s.heads, s.N, s.N}, in[0].dtype}}};
 }

@@ -1,5 +1,5 @@
 // layer_norm: y = (x - mean) / sqrt(var + eps) weight + bias, mean and biased var over the last dim
-//   x (..., D), weight (D), bias (D), attrs eps -> y (..., D)
+//   x (..., D), weight (D), bias (D), attrs eps, rounded (op.h) -> y (..., D)
 //   saves mean (rows), 1 / sqrt(var + eps) (rows); backward reads x and weight
 //   Ba, Kiros and Hinton 2016, "Layer normalization"
 #include "../core/op.h"
@@ -23,7 +23,7 @@ Outputs layer_norm_infer(std::span<const Tensor> in, const Attrs& attrs) {
   }
   check(attrs.number("eps") > 0, Code::Unsupported, "[layer_norm] eps must be > 0");
   Spec saved{Shape{x.shape.rows()}, x.dtype};
-  Outputs outputs{{{x.shape, x.dtype}, saved, saved}};
+  Outputs outputs{{{x.shape, stored_dtype(x, attrs)}, saved, saved}};
   outputs.reads_in = 0b011;
   outputs.reads_out = 0b110;
   return outputs;

@@ -1,19 +1,20 @@
 #include "../cuda/rows.cuh"
+#include "../cuda/stored.cuh"
 #include "../cuda/sums.cuh"
 
 namespace protea {
 namespace {
 
-template <bool whole_block, int held>
+template <class T, bool whole_block, int held>
 __global__ void __launch_bounds__(gpu::row_bound<whole_block>)
     forward_kernel(int64_t rows, int64_t D, const float* __restrict__ x,
                    const float* __restrict__ weight, const float* __restrict__ bias, float eps,
-                   float* __restrict__ y, float* mean, float* rstd) {
+                   T* __restrict__ y, float* mean, float* rstd) {
   gpu::RowTeam<whole_block> team;
   bool inside = team.row < rows;
   int64_t row = inside ? team.row : 0;
   gpu::HeldRow<held> from(team, x + row * D, D);
-  float* to = y + row * D;
+  T* to = y + row * D;
   float sum = 0, square = 0;
   gpu::each_held<held>(team, D, [&](int n, int64_t d) { sum += from.at(n, d); });
   float center = team.sum(sum) / static_cast<float>(D);
@@ -24,7 +25,7 @@ __global__ void __launch_bounds__(gpu::row_bound<whole_block>)
   float inverse = 1 / sqrtf(team.sum(square) / static_cast<float>(D) + eps);
   if (!inside) return;
   gpu::each_held<held>(team, D, [&](int n, int64_t d) {
-    to[d] = (from.at(n, d) - center) * inverse * weight[d] + bias[d];
+    to[d] = gpu::rounded<T>((from.at(n, d) - center) * inverse * weight[d] + bias[d]);
   });
   if (team.index > 0) return;
   mean[team.row] = center;
@@ -33,15 +34,16 @@ __global__ void __launch_bounds__(gpu::row_bound<whole_block>)
 
 // With h = (x - mean) rstd and g = dy weight: dx = rstd (g - mean(g) - h mean(g h))
 // Two blocks of warps a processor: of the widest rows held a lane would take a few registers more.
-template <bool whole_block, int held>
+template <class T, bool whole_block, int held>
 __global__ void __launch_bounds__(gpu::row_bound<whole_block>, whole_block ? 1 : 2)
     dx_kernel(int64_t rows, int64_t D, const float* __restrict__ x,
               const float* __restrict__ weight, const float* mean, const float* rstd,
-              const float* __restrict__ dy, float* __restrict__ dx, bool accumulate) {
+              const T* __restrict__ dy, float* __restrict__ dx, bool accumulate) {
   gpu::RowTeam<whole_block> team;
   bool inside = team.row < rows;
   int64_t row = inside ? team.row : 0;
-  gpu::HeldRow<held> from(team, x + row * D, D), upstream(team, dy + row * D, D);
+  gpu::HeldRow<held> from(team, x + row * D, D);
+  gpu::HeldRow<held, T> upstream(team, dy + row * D, D);
   float* to = dx + row * D;
   float center = mean[row], inverse = rstd[row], sum = 0, along = 0;
   gpu::each_held<held>(team, D, [&](int n, int64_t d) {
@@ -67,11 +69,13 @@ struct Slopes {
   }
 };
 
+template <class T>
 struct SlopesTerm {
-  const float *x, *mean, *rstd, *dy;
+  const float *x, *mean, *rstd;
+  const T* dy;
   int64_t D;
   GPU_DEVICE Slopes operator()(int64_t i, int64_t j) const {
-    float upstream = dy[i * D + j];
+    float upstream = gpu::to_float(dy[i * D + j]);
     return {upstream * (x[i * D + j] - mean[i]) * rstd[i], upstream};
   }
 };
@@ -87,40 +91,50 @@ struct PutSlopes {
 };
 
 void forward(const Run& run) {
-  const Array& x = run.in[0];
+  const Array &x = run.in[0], &y = run.out[0];
   int64_t rows = x.shape.rows(), D = x.dim(-1);
-  gpu::with_held(D, [&]<int held>() {
-    gpu::launch_rows(Gpu::of(run), "forward_kernel", forward_kernel<true, 0>,
-                     forward_kernel<false, held>, rows, D, rows, D, x.as<float>(),
-                     run.in[1].as<float>(), run.in[2].as<float>(),
-                     static_cast<float>(run.attrs.number("eps")), run.out[0].as<float>(),
-                     run.out[1].as<float>(), run.out[2].as<float>());
+  gpu::with_stored(y, [&]<class T>() {
+    gpu::with_held(D, [&]<int held>() {
+      gpu::launch_rows(Gpu::of(run), "forward_kernel", forward_kernel<T, true, 0>,
+                       forward_kernel<T, false, held>, rows, D, rows, D, x.as<float>(),
+                       run.in[1].as<float>(), run.in[2].as<float>(),
+                       static_cast<float>(run.attrs.number("eps")), y.as<T>(),
+                       run.out[1].as<float>(), run.out[2].as<float>());
+    });
   });
 }
 
+template <class T>
+void back_input(const Run& run) {
+  const Array& x = run.in[0];
+  const Gradient& dx = run.din[0];
+  if (!dx) return;
+  int64_t rows = x.shape.rows(), D = x.dim(-1);
+  gpu::with_held(D, [&]<int held>() {
+    gpu::launch_rows(Gpu::of(run), "dx_kernel", dx_kernel<T, true, 0>, dx_kernel<T, false, held>,
+                     rows, D, rows, D, x.as<float>(), run.in[1].as<float>(), run.out[1].as<float>(),
+                     run.out[2].as<float>(), run.dout[0].as<T>(), dx.as<float>(), dx.accumulate);
+  });
+}
+
+template <class T>
 void back_parameters(const Run& run) {
   const Gradient &dweight = run.din[1], &dbias = run.din[2];
   if (!dweight && !dbias) return;
   const Array& x = run.in[0];
   int64_t D = x.dim(-1);
-  SlopesTerm term{x.as<float>(), run.out[1].as<float>(), run.out[2].as<float>(),
-                  run.dout[0].as<float>(), D};
+  SlopesTerm<T> term{x.as<float>(), run.out[1].as<float>(), run.out[2].as<float>(),
+                     run.dout[0].as<T>(), D};
   PutSlopes put{dweight ? dweight.as<float>() : nullptr, dbias ? dbias.as<float>() : nullptr,
                 dweight.accumulate, dbias.accumulate};
   gpu::sum_each_column(Gpu::of(run), term, x.shape.rows(), D, put);
 }
 
 void backward(const Run& run) {
-  const Array& x = run.in[0];
-  int64_t rows = x.shape.rows(), D = x.dim(-1);
-  if (const Gradient& dx = run.din[0])
-    gpu::with_held(D, [&]<int held>() {
-      gpu::launch_rows(Gpu::of(run), "dx_kernel", dx_kernel<true, 0>, dx_kernel<false, held>, rows,
-                       D, rows, D, x.as<float>(), run.in[1].as<float>(), run.out[1].as<float>(),
-                       run.out[2].as<float>(), run.dout[0].as<float>(), dx.as<float>(),
-                       dx.accumulate);
-    });
-  back_parameters(run);
+  gpu::with_stored(run.dout[0], [&]<class T>() {
+    back_input<T>(run);
+    back_parameters<T>(run);
+  });
 }
 
 }  // namespace

@@ -1,13 +1,13 @@
 // linear: y = x weightᵀ + bias
-//   x (..., D), weight (K, D), bias (K) or none -> y (..., K)
+//   x (..., D), weight (K, D), bias (K) or none, attrs rounded (op.h) -> y (..., K)
 //   saves nothing; backward reads x and weight
 #include "linear.h"
 
 namespace protea {
 
-Outputs linear_infer(std::span<const Tensor> in, const Attrs&) {
+Outputs linear_infer(std::span<const Tensor> in, const Attrs& attrs) {
   check_linear("[linear]", in);
-  Outputs outputs{{{in[0].shape.with_last(in[1].dim(0)), in[0].dtype}}};
+  Outputs outputs{{{in[0].shape.with_last(in[1].dim(0)), stored_dtype(in[0], attrs)}}};
   outputs.reads_in = 0b011;
   outputs.reads_out = 0;
   return outputs;

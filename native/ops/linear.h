@@ -9,13 +9,14 @@ namespace protea {
 inline void check_linear(const char* op, std::span<const Tensor> in) {
   check(in.size() == 3, Code::Shape, op, " takes x, weight and bias, got ", in.size());
   const Tensor &x = in[0], &weight = in[1], &bias = in[2];
-  check(x.rank() >= 1 && is_floating(x.dtype), Code::Shape, op,
+  check(x.rank() >= 1 && has_gradient(x.dtype), Code::Shape, op,
         " x must be (..., D) of f32 or f64, got ", x.shape, " of ", name_of(x.dtype));
   check(weight.rank() == 2 && weight.dim(1) == x.dim(-1), Code::Shape, op, " weight must be (K, ",
         x.dim(-1), "), got ", weight.shape);
   check(!bias || bias.shape == Shape{weight.dim(0)}, Code::Shape, op, " bias must be (",
         weight.dim(0), "), got ", bias.shape);
-  check(weight.dtype == x.dtype && (!bias || bias.dtype == x.dtype), Code::Dtype, op,
+  bool one = weight.dtype == x.dtype || (x.dtype == Dtype::BF16 && weight.dtype == Dtype::F32);
+  check(one && (!bias || bias.dtype == weight.dtype), Code::Dtype, op,
         " x, weight and bias must have one dtype");
 }
 

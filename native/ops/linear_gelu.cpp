@@ -1,6 +1,6 @@
 // linear_gelu: y = GELU(u), u = x weightᵀ + bias, GELU(u) = u Φ(u) with the exact Φ (erf)
-//   x (..., D), weight (K, D), bias (K) or none -> y (..., K)
-//   saves u (..., K); backward reads x, weight and u
+//   x (..., D), weight (K, D), bias (K) or none, attrs rounded (op.h) -> y (..., K)
+//   saves u (..., K), stored like y; backward reads x, weight and u
 //   Hendrycks and Gimpel 2016, "Gaussian error linear units"
 #include "../core/parallel.h"
 #include "../core/scratch.h"
@@ -9,9 +9,9 @@
 
 namespace protea {
 
-Outputs linear_gelu_infer(std::span<const Tensor> in, const Attrs&) {
+Outputs linear_gelu_infer(std::span<const Tensor> in, const Attrs& attrs) {
   check_linear("[linear_gelu]", in);
-  Spec y{in[0].shape.with_last(in[1].dim(0)), in[0].dtype};
+  Spec y{in[0].shape.with_last(in[1].dim(0)), stored_dtype(in[0], attrs)};
   Outputs outputs{{y, y}};
   outputs.reads_in = 0b011;
   outputs.reads_out = 0b10;

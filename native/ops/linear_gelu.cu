@@ -10,18 +10,24 @@ struct Slope {
   GPU_DEVICE float operator()(int64_t i) const { return dy[i] * gpu::gelu_slope(u[i]); }
 };
 
-void forward(const Run& run) {
-  const Array &x = run.in[0], &weight = run.in[1], &bias = run.in[2];
-  int64_t B = x.shape.rows(), D = x.dim(-1), K = weight.dim(0);
-  gpu::gemm(Gpu::of(run), B, K, D, {x.as<float>(), D}, {weight.as<float>(), D, true},
-            run.out[1].as<float>(), K, false,
-            {bias ? bias.as<float>() : nullptr, run.out[0].as<float>()});
-}
+struct SlopeOfNumbers {
+  GPU_DEVICE float operator()(float u, float dy) const { return dy * gpu::gelu_slope(u); }
+};
+
+void forward(const Run& run) { gpu::linear_forward(run, run.out[1], gpu::Target(run.out[0])); }
 
 void backward(const Run& run) {
-  const Array& u = run.out[1];
-  float* du = Gpu::of(run).scratch<float>(0, u.size());
-  gpu::store(Gpu::of(run), Slope{u.as<float>(), run.dout[0].as<float>()}, du, u.size());
+  Gpu& gpu = Gpu::of(run);
+  const Array &u = run.out[1], &dy = run.dout[0];
+  Array du = u;
+  gpu::with_stored(u, [&]<class T>() {
+    T* to = gpu.scratch<T>(0, u.size());
+    if constexpr (std::is_same_v<T, float>)
+      gpu::store(gpu, Slope{u.as<T>(), dy.as<T>()}, to, u.size());
+    else
+      gpu::map_eights(gpu, SlopeOfNumbers{}, to, u.size(), u.as<T>(), dy.as<T>());
+    du.data = to;
+  });
   gpu::linear_back(run, du);
 }
 

@@ -1,6 +1,7 @@
 // residual: y = x + keep_b / (1 - drop) gamma branch
 //   x (B, ..., D), branch (same), gamma (D) or none (LayerScale), keep (B) of 0 and 1 or none
 //   (drop path, one draw an image), attrs drop in [0, 1) -> y (same)
+//   branch may be stored in bf16 beside x in f32 (op.h, rounded)
 //   saves nothing; backward reads branch, gamma and keep, which is a constant
 //   Touvron et al. 2021, "Going deeper with image transformers"; Huang et al. 2016, "Deep networks
 //   with stochastic depth"
@@ -16,7 +17,8 @@ Outputs residual_infer(std::span<const Tensor> in, const Attrs& attrs) {
   const Tensor &x = in[0], &branch = in[1], &gamma = in[2], &keep = in[3];
   check(x.rank() >= 2 && is_floating(x.dtype), Code::Shape,
         "[residual] x must be (B, ..., D) of f32 or f64, got ", x.shape);
-  check(branch.shape == x.shape && branch.dtype == x.dtype, Code::Shape,
+  bool rounded = branch.dtype == Dtype::BF16 && x.dtype == Dtype::F32;
+  check(branch.shape == x.shape && (branch.dtype == x.dtype || rounded), Code::Shape,
         "[residual] branch must be ", x.shape, ", got ", branch.shape);
   check(!gamma || (gamma.shape == Shape{x.dim(-1)} && gamma.dtype == x.dtype), Code::Shape,
         "[residual] gamma must be (", x.dim(-1), "), got ", gamma.shape);
@@ -29,7 +31,7 @@ Outputs residual_infer(std::span<const Tensor> in, const Attrs& attrs) {
   outputs.reads_in = gamma ? 0b1110 : 0b1100;
   outputs.reads_out = 0;
   outputs.constants = 0b1000;
-  outputs.passed = gamma || keep ? 0b01 : 0b11;
+  outputs.passed = gamma || keep || rounded ? 0b01 : 0b11;
   return outputs;
 }
 

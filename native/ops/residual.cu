@@ -1,4 +1,5 @@
 #include "../cuda/map.cuh"
+#include "../cuda/stored.cuh"
 #include "../cuda/sums.cuh"
 
 namespace protea {
@@ -12,18 +13,23 @@ struct Scale {
   GPU_DEVICE float of(int64_t row) const { return keep ? keep[row / rows_per_image] * inverse : 1; }
 };
 
+template <class T>
 struct ValueOfRow {
-  const float *x, *branch, *gamma;
+  const float* x;
+  const T* branch;
+  const float* gamma;
   float scale;
   GPU_DEVICE float operator()(int64_t d) const {
-    return x[d] + (gamma ? scale * gamma[d] : scale) * branch[d];
+    return x[d] + (gamma ? scale * gamma[d] : scale) * gpu::to_float(branch[d]);
   }
 };
 
+template <class T>
 struct Value {
-  const float *x, *branch;
+  const float* x;
+  const T* branch;
   Scale scale;
-  GPU_DEVICE ValueOfRow row(int64_t i) const {
+  GPU_DEVICE ValueOfRow<T> row(int64_t i) const {
     return {x + i * scale.D, branch + i * scale.D, scale.gamma, scale.of(i)};
   }
 };
@@ -44,12 +50,14 @@ struct BranchSlope {
   }
 };
 
+template <class T>
 struct GammaTerm {
-  const float *dy, *branch;
+  const float* dy;
+  const T* branch;
   Scale scale;
   GPU_DEVICE float operator()(int64_t i, int64_t j) const {
     int64_t at = i * scale.D + j;
-    return scale.of(i) * dy[at] * branch[at];
+    return scale.of(i) * dy[at] * gpu::to_float(branch[at]);
   }
 };
 
@@ -61,21 +69,32 @@ Scale scale_of(const Run& run) {
 }
 
 void forward(const Run& run) {
-  Value value{run.in[0].as<float>(), run.in[1].as<float>(), scale_of(run)};
-  gpu::store_rows(Gpu::of(run), value, run.out[0].as<float>(), run.out[0].shape.rows(),
-                  value.scale.D);
+  const Array &branch = run.in[1], &y = run.out[0];
+  Scale scale = scale_of(run);
+  gpu::with_stored(branch, [&]<class T>() {
+    Value<T> value{run.in[0].as<float>(), branch.as<T>(), scale};
+    gpu::store_rows(Gpu::of(run), value, y.as<float>(), y.shape.rows(), scale.D);
+  });
+}
+
+template <class T>
+void back_branch(const Run& run, const Scale& scale) {
+  Gpu& gpu = Gpu::of(run);
+  const float* dy = run.dout[0].as<float>();
+  const Gradient &dbranch = run.din[1], &dgamma = run.din[2];
+  int64_t rows = run.in[1].shape.rows();
+  if (dbranch)
+    gpu::store_rows(gpu, BranchSlope{dy, scale}, dbranch.as<T>(), rows, scale.D,
+                    dbranch.accumulate);
+  if (dgamma)
+    gpu::column_sums(gpu, GammaTerm<T>{dy, run.in[1].as<T>(), scale}, rows, scale.D,
+                     dgamma.as<float>(), dgamma.accumulate);
 }
 
 // The runtime asks for a gradient that is dy itself only where it is added to another one.
 void backward(const Run& run) {
-  Gpu& gpu = Gpu::of(run);
-  const float* dy = run.dout[0].as<float>();
-  Scale scale = scale_of(run);
-  gpu::store(gpu, gpu::Same{dy}, run.din[0]);
-  gpu::store_rows(gpu, BranchSlope{dy, scale}, run.din[1]);
-  if (const Gradient& dgamma = run.din[2])
-    gpu::column_sums(gpu, GammaTerm{dy, run.in[1].as<float>(), scale}, run.in[1].shape.rows(),
-                     scale.D, dgamma.as<float>(), dgamma.accumulate);
+  gpu::store(Gpu::of(run), gpu::Same{run.dout[0].as<float>()}, run.din[0]);
+  gpu::with_stored(run.in[1], [&]<class T>() { back_branch<T>(run, scale_of(run)); });
 }
 
 }  // namespace

@@ -2,16 +2,38 @@
 // native/ops; wrong shapes and dtypes throw ERR_PROTEA_SHAPE and ERR_PROTEA_DTYPE at the call.
 
 import { call } from '../call.js';
+import { currentPrecision } from '../device.js';
 import { unrecorded } from '../scope.js';
 import type { Tensor } from '../tensor.js';
 
+export interface StorageOptions {
+  /**
+   * The result is read by `linear`, `linearGelu`, `attention` or as the branch of `residual` alone.
+   * A GPU that computes in bf16 then stores it, and its gradient, in bf16: those round it anyway.
+   * Elsewhere nothing changes.
+   * @default false
+   */
+  rounded?: boolean;
+}
+
+const storage = ({ rounded = false }: StorageOptions): Record<string, number> =>
+  rounded && currentPrecision() === 'bf16' ? { rounded: 1 } : {};
+
 /** x (..., D), weight (K, D), bias (K) or none -> x weightᵀ + bias (..., K). */
-export const linear = (x: Tensor, weight: Tensor, bias?: Tensor): Tensor =>
-  call('linear', [x, weight, bias])[0]!;
+export const linear = (
+  x: Tensor,
+  weight: Tensor,
+  bias?: Tensor,
+  options: StorageOptions = {},
+): Tensor => call('linear', [x, weight, bias], storage(options))[0]!;
 
 /** GELU(x weightᵀ + bias), exact (erf); shapes as `linear`. */
-export const linearGelu = (x: Tensor, weight: Tensor, bias?: Tensor): Tensor =>
-  call('linear_gelu', [x, weight, bias])[0]!;
+export const linearGelu = (
+  x: Tensor,
+  weight: Tensor,
+  bias?: Tensor,
+  options: StorageOptions = {},
+): Tensor => call('linear_gelu', [x, weight, bias], storage(options))[0]!;
 
 /** x Φ(x), element by element. */
 export const gelu = (x: Tensor): Tensor => call('gelu', [x])[0]!;
@@ -20,8 +42,13 @@ export const gelu = (x: Tensor): Tensor => call('gelu', [x])[0]!;
 export const swiglu = (x: Tensor): Tensor => call('swiglu', [x])[0]!;
 
 /** Normalises the last dimension of x (..., D) with biased variance, then weight and bias (D). */
-export const layerNorm = (x: Tensor, weight: Tensor, bias: Tensor, eps: number): Tensor =>
-  call('layer_norm', [x, weight, bias], { eps })[0]!;
+export const layerNorm = (
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor,
+  eps: number,
+  options: StorageOptions = {},
+): Tensor => call('layer_norm', [x, weight, bias], { eps, ...storage(options) })[0]!;
 
 /** Normalises the columns of x (B >= 2, D) over the batch, then weight and bias (D). Keeps no statistics. */
 export const batchNorm = (x: Tensor, weight: Tensor, bias: Tensor, eps: number): Tensor =>

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "../../cuda/blas.h"
+#include "../../cuda/map.cuh"
 #include "../check.h"
 
 namespace protea {
@@ -57,21 +58,40 @@ struct Host {
   }
 };
 
-// The operands on the device; `once`: rounded beforehand, as for several products.
+// Operands as they are, rounded beforehand as for several products, or stored in bf16 as the result
+// is.
+enum class Mode { Plain, Once, Stored };
+
+// The numbers of f32 in bf16, without those between rows.
+const gpu::bf16* in_halves(Gpu& gpu, int slot, const Matrix& m, int64_t rows, int64_t columns) {
+  auto* to = gpu.scratch<gpu::bf16>(slot, rows * columns);
+  for (int64_t i = 0; i < rows; i++)
+    gpu::store(gpu, gpu::Same{m.data + i * m.stride}, to + i * columns, columns);
+  return to;
+}
+
+// The operands on the device.
 std::pair<Matrix, Matrix> operands(Gpu& gpu, Precision precision, const Case& k, const Host& host,
-                                   bool once) {
+                                   Mode mode) {
   Matrix a{gpu.constants<float>(0, host.a), host.a_stride, k.transpose_a};
   Matrix b{gpu.constants<float>(1, host.b), host.b_stride, k.transpose_b};
-  if (!once) return {a, b};
+  if (mode == Mode::Plain) return {a, b};
+  if (mode == Mode::Stored) {
+    int64_t a_columns = k.transpose_a ? k.M : k.K, b_columns = k.transpose_b ? k.K : k.N;
+    auto* halves = in_halves(gpu, 5, a, k.M * k.K / a_columns, a_columns);
+    auto* others = in_halves(gpu, 6, b, k.N * k.K / b_columns, b_columns);
+    return {{nullptr, 0, k.transpose_a, halves, a_columns},
+            {nullptr, 0, k.transpose_b, others, b_columns}};
+  }
   return {
       gpu::round_once(gpu, precision, 5, a, k.transpose_a ? k.K : k.M, k.transpose_a ? k.M : k.K),
       gpu::round_once(gpu, precision, 6, b, k.transpose_b ? k.N : k.K, k.transpose_b ? k.K : k.N)};
 }
 
 // The largest difference from the definition, and whether what lies between rows was left alone.
-void try_case(Gpu& gpu, Precision precision, const Case& k, bool once, double& error, bool& kept) {
+void try_case(Gpu& gpu, Precision precision, const Case& k, Mode mode, double& error, bool& kept) {
   Host host(k);
-  auto [a, b] = operands(gpu, precision, k, host, once);
+  auto [a, b] = operands(gpu, precision, k, host, mode);
   float *c = gpu.constants<float>(2, host.c), *bias = gpu.constants<float>(3, host.bias);
   float* gelu_to = gpu.scratch<float>(4, host.gelu.size());
   gpu::gemm(gpu, precision, k.M, k.N, k.K, a, b, c, host.c_stride, k.accumulate,
@@ -88,6 +108,34 @@ void try_case(Gpu& gpu, Precision precision, const Case& k, bool once, double& e
     for (int64_t j = k.N; j < host.c_stride; j++)
       kept = kept && found[i * host.c_stride + j] == host.c[i * host.c_stride + j];
   }
+}
+
+// The same between arrays of bf16, whose numbers lie close together.
+double stored_error(Gpu& gpu, Case k) {
+  k.extra = 0;
+  Host host(k);
+  auto [a, b] = operands(gpu, Precision::BF16, k, host, Mode::Stored);
+  float *c = gpu.constants<float>(2, host.c), *bias = gpu.constants<float>(3, host.bias);
+  int64_t size = k.M * k.N;
+  auto* to = gpu.scratch<gpu::bf16>(4, 2 * size + 8);
+  gpu::bf16* gelu_to = to + (size + 7) / 8 * 8;
+  gpu::store(gpu, gpu::Same{c}, to, size);
+  gpu::gemm(gpu, Precision::BF16, k.M, k.N, k.K, a, b, to, k.N, k.accumulate,
+            Epilogue{k.bias ? bias : nullptr, k.gelu ? gelu_to : nullptr});
+  std::vector<float> found(size), gelus(size);
+  auto fetch = [&](const gpu::bf16* from, std::vector<float>& values) {
+    gpu::store(gpu, gpu::Same{from}, c, size);
+    gpu.download(values.data(), c, size * sizeof(float));
+  };
+  fetch(to, found);
+  if (k.gelu) fetch(gelu_to, gelus);
+  double error = 0;
+  for (int64_t i = 0; i < size; i++) {
+    double expected = host.product(k, i / k.N, i % k.N);
+    error = std::max(error, std::abs(found[i] - expected));
+    if (k.gelu) error = std::max(error, std::abs(gelus[i] - gelu(expected)));
+  }
+  return error;
 }
 
 // What gemm() says of itself under each setting.
@@ -111,12 +159,17 @@ void test_products() {
     for (const Case& k : cases) {
       double error = 0;
       bool kept = true;
-      for (bool once : {false, true}) try_case(gpu, precision, k, once, error, kept);
+      for (Mode mode : {Mode::Plain, Mode::Once}) try_case(gpu, precision, k, mode, error, kept);
       std::string what = std::to_string(k.M) + " x " + std::to_string(k.N) + " x " +
                          std::to_string(k.K) + ": error " + std::to_string(error);
       test::expect(error < (precision == Precision::F32 ? 2e-5 : 0.1), what);
       test::expect(kept, what + ", what lies between rows is left alone");
     }
+  for (const Case& k : cases) {
+    double error = stored_error(gpu, k);
+    test::expect(error < 0.15, "stored in bf16, " + std::to_string(k.M) + " x " +
+                                   std::to_string(k.N) + ": error " + std::to_string(error));
+  }
 }
 
 }  // namespace protea

@@ -10,7 +10,7 @@ namespace protea::test {
 // One input of a case: a shape and how its values are drawn.
 struct Input {
   Shape shape;
-  Dtype dtype = Dtype::F32;
+  Dtype dtype = Dtype::F32;  // BF16: on the GPU; the CPU computes with the same numbers
   double low = -1, high = 1;
   bool wanted = true;  // its gradient is compared
   bool given = true;
@@ -46,6 +46,8 @@ std::vector<Case> prototype_cases();
 std::vector<Case> image_cases();
 // What runs on tensor cores once more with operands in bf16, every third case of matrix products.
 std::vector<Case> rounded_cases(const std::vector<Case>& exact);
+// Products whose operands and results a GPU stores in bf16.
+std::vector<Case> stored_cases();
 std::string name_of(const Case& c);
 
 using Values = std::vector<double>;

@@ -225,6 +225,7 @@ std::vector<Case> agreement_cases() {
   add_updates(cases);
   for (const Case& c : image_cases()) cases.push_back(c);
   for (const Case& c : rounded_cases(cases)) cases.push_back(c);
+  for (const Case& c : stored_cases()) cases.push_back(c);
   return cases;
 }
 

@@ -17,7 +17,24 @@ struct Side {
   std::vector<Tensor> in, out, dout, din;
 };
 
-Dtype dtype_on(const Side& side, Dtype dtype) { return is_floating(dtype) ? side.real : dtype; }
+Dtype dtype_on(const Side& side, Dtype dtype) {
+  bool half = dtype == Dtype::BF16 && side.device == Device::Cuda;
+  return has_gradient(dtype) && !half ? side.real : dtype;
+}
+
+// To nearest; ties do not matter here.
+uint16_t upper_half(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  return static_cast<uint16_t>((bits + 0x8000) >> 16);
+}
+
+float from_upper(uint16_t half) {
+  uint32_t bits = uint32_t{half} << 16;
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
 
 void write(Side& side, const Tensor& tensor, const Values& values) {
   std::vector<char> bytes(tensor.bytes());
@@ -26,6 +43,7 @@ void write(Side& side, const Tensor& tensor, const Values& values) {
     auto put = [&]<class T>(T value) { std::memcpy(at, &value, sizeof value); };
     if (tensor.dtype == Dtype::F64) put(values[i]);
     if (tensor.dtype == Dtype::F32) put(static_cast<float>(values[i]));
+    if (tensor.dtype == Dtype::BF16) put(upper_half(static_cast<float>(values[i])));
     if (tensor.dtype == Dtype::I32) put(static_cast<int32_t>(values[i]));
     if (tensor.dtype == Dtype::U8) put(static_cast<uint8_t>(values[i]));
   }
@@ -45,20 +63,22 @@ Values read(Side& side, const Tensor& tensor) {
     };
     if (tensor.dtype == Dtype::F64) values[i] = get(double());
     if (tensor.dtype == Dtype::F32) values[i] = get(float());
+    if (tensor.dtype == Dtype::BF16) values[i] = from_upper(static_cast<uint16_t>(get(uint16_t())));
     if (tensor.dtype == Dtype::I32) values[i] = get(int32_t());
     if (tensor.dtype == Dtype::U8) values[i] = get(uint8_t());
   }
   return values;
 }
 
-// Values that f32 holds exactly, so both sides get the same.
+// Values that the input's dtype holds exactly, so both sides get the same.
 Values drawn(const Input& input, uint32_t stream) {
   Philox random({7, 0, stream, 0});
   Values values(input.shape.elements());
-  bool whole = !is_floating(input.dtype);
+  bool whole = !has_gradient(input.dtype), half = input.dtype == Dtype::BF16;
   for (double& value : values) {
     double x = random.uniform(input.low, input.high);
-    value = whole ? std::floor(x) : static_cast<double>(static_cast<float>(x));
+    auto single = static_cast<float>(x);
+    value = whole ? std::floor(x) : half ? from_upper(upper_half(single)) : single;
   }
   return values;
 }
@@ -121,7 +141,7 @@ void run_backward(Side& side, const Case& c, const Outputs& outputs, bool accumu
   side.dout.clear();
   std::vector<Gradient> din(side.in.size());
   for (size_t i = 0; i < side.in.size(); i++) {
-    bool wanted = c.in[i].wanted && side.in[i] && is_floating(c.in[i].dtype);
+    bool wanted = c.in[i].wanted && side.in[i] && has_gradient(c.in[i].dtype);
     Values start(wanted ? c.in[i].shape.elements() : 0, 0.5);
     side.din.push_back(wanted
                            ? made(side, c.in[i].shape, c.in[i].dtype, accumulate ? &start : nullptr)
@@ -129,11 +149,11 @@ void run_backward(Side& side, const Case& c, const Outputs& outputs, bool accumu
     if (wanted) din[i] = {side.din[i].array(), accumulate};
   }
   for (size_t i = 0; i < outputs.visible; i++) {
+    Dtype dtype = side.out[i].dtype;
     Input upstream{side.out[i].shape, Dtype::F32, -1, 1};
     Values values = drawn(upstream, static_cast<uint32_t>(100 + i));
-    side.dout.push_back(is_floating(side.out[i].dtype)
-                            ? made(side, side.out[i].shape, Dtype::F32, &values)
-                            : Tensor{});
+    side.dout.push_back(has_gradient(dtype) ? made(side, side.out[i].shape, dtype, &values)
+                                            : Tensor{});
   }
   Accelerator* on = side.device == Device::Cuda ? &side.runtime.accelerator() : nullptr;
   side.runtime.queue().push([&, on, din] {
@@ -171,9 +191,11 @@ Results results(Runtime& runtime, const Case& c, Device device, Dtype real) {
 std::string name_of(const Case& c) {
   std::string name = c.op + (c.precision == Precision::BF16 ? " in bf16" : "");
   if (c.small_card) name += " on a small card";
+  if (!c.attrs.empty() && c.attrs[0].first == "rounded") name += " to bf16";
   for (const Input& input : c.in) {
     std::ostringstream shape;
     shape << " " << input.shape;
+    if (input.dtype == Dtype::BF16) shape << " of bf16";
     name += input.given ? shape.str() : " -";
   }
   return name;
