@@ -225,7 +225,9 @@ export const configSchema = z.strictObject({
       .describe('Where the run computes; auto: the GPU if there is one, else the CPU.'),
     precision: z
       .enum(['f32', 'bf16'])
-      .describe('Of products on a GPU: f32, or operands in bf16 and sums in f32. The CPU has f32.'),
+      .describe(
+        'Of products on a GPU: f32, or operands in bf16, inside blocks stored so, and sums in f32. The CPU has f32.',
+      ),
     logEvery: count.describe('Steps between step events.'),
     diagnoseEvery: count.describe('Steps between counts of unique prototypes.'),
     checkpointEvery: count.describe('Steps between checkpoints.'),
