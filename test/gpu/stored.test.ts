@@ -57,7 +57,7 @@ gpuTest(
       t.true(Math.abs((await y.read())[3]! / 1e-3 - 1) < 2 ** -8);
       t.throws(
         () => gelu(y),
-        { code: 'ERR_PROTEA_SHAPE' },
+        { code: 'ERR_PROTEA_DTYPE' },
         'an op that reads f32 does not take it',
       );
     });
