@@ -75,10 +75,7 @@ Napi::Value gpu(Context&, Info info) {
 // setPrecision('f32' | 'bf16') of products on the GPU, for the work queued from here on
 Napi::Value set_precision(Context& context, Info info) {
   bool exact = info[0].As<Napi::String>().Utf8Value() == "f32";
-  Accelerator& accelerator = context.runtime.accelerator();
-  context.runtime.queue().push([&accelerator, exact] {
-    accelerator.set_precision(exact ? Precision::F32 : Precision::BF16);
-  });
+  context.runtime.set_precision(exact ? Precision::F32 : Precision::BF16);
   return info.Env().Undefined();
 }
 

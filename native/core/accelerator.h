@@ -27,6 +27,7 @@ class Accelerator {
   virtual void download(void* to, const void* from, size_t bytes) = 0;
   virtual void fill(void* to, unsigned char value, size_t bytes) = 0;
   virtual void add(const Array& sum, const Array& term) = 0;        // sum += term
+  virtual void round(void* to, const Array& from) = 0;              // as Rounded, from f32
   virtual void copy(void* to, const void* from, size_t bytes) = 0;  // on the device
   virtual void finish() = 0;
   // For the kernels launched from here on.

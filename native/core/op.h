@@ -58,6 +58,9 @@ struct Outputs {
   // Bit i: the gradient of in[i] is that of out[0], number for number. They then share memory where
   // nothing else flows to in[i]; backward still writes the gradients that it is given.
   uint64_t passed = 0;
+  // Bit i: products read in[i], a parameter, rounded. Where a GPU computes them in bf16, the
+  // runtime rounds it once for all ops until it changes (Array::rounded).
+  uint64_t rounded = 0;
   // Inputs the op changes in place. Such an op is never recorded.
   std::vector<size_t> mutates = {};
 

@@ -105,6 +105,7 @@ Tensor Runtime::make(const Shape& shape, Dtype dtype, Device device, const char*
 
 void Runtime::write(const Tensor& tensor, const void* from) {
   size_t bytes = tensor.bytes();
+  tensor.storage->rounded = {};
   if (Accelerator* on = accelerator_for(tensor.device)) {
     queue_.push([on, to = tensor.storage->data, bytes, staged = on->stage(from, bytes)] {
       on->upload(to, staged, bytes);
@@ -129,6 +130,25 @@ void Runtime::read(const Tensor& tensor, void* to) {
   });
 }
 
+void Runtime::set_precision(Precision precision) {
+  precision_ = precision;
+  queue_.push([on = &accelerator(), precision] { on->set_precision(precision); });
+}
+
+// A parameter is read by several ops of a step, forward and back, and changed once.
+void Runtime::round_inputs(std::span<const Tensor> in, const Outputs& outputs, const char* asking) {
+  if (precision_ == Precision::F32 || outputs.rounded == 0) return;
+  for (size_t i = 0; i < in.size(); i++) {
+    const Tensor& x = in[i];
+    bool asked = outputs.rounded >> i & 1 && x && x.device == Device::Cuda;
+    if (!asked || x.dtype != Dtype::F32 || x.array().rounded) continue;
+    size_t numbers = static_cast<size_t>(x.shape.rows() * rounded_row(x.columns()));
+    std::shared_ptr<Storage> to = storage(numbers * size_of(Dtype::BF16), x.device, asking);
+    queue_.push([on = &accelerator(), to = to->data, x = x.array()] { on->round(to, x); });
+    x.storage->rounded = {std::move(to), x.columns()};
+  }
+}
+
 std::vector<Tensor> Runtime::call(const Op& op, std::vector<Tensor> in, Attrs attrs) {
   Outputs outputs = op.infer(in, attrs);
   check_mutation(op, in, outputs);
@@ -138,6 +158,7 @@ std::vector<Tensor> Runtime::call(const Op& op, std::vector<Tensor> in, Attrs at
   check(!recorded || kernel.backward, Code::Unsupported, "[", op.name,
         "] has no gradient; call it inside unrecorded(...)");
 
+  round_inputs(in, outputs, op.name);
   std::vector<Tensor> out;
   for (const Spec& spec : outputs.specs)
     out.push_back(make(spec.shape, spec.dtype, device, op.name));
@@ -147,6 +168,8 @@ std::vector<Tensor> Runtime::call(const Op& op, std::vector<Tensor> in, Attrs at
                on = accelerator_for(device)] {
     kernel.forward({in, out, {}, {}, attrs, on});
   });
+  for (size_t i : outputs.mutates)
+    if (in[i]) in[i].storage->rounded = {};
   out.resize(outputs.visible);
   return out;
 }

@@ -36,6 +36,9 @@ class Runtime {
   // Fills newly made tensors with NaN, so that a kernel which reads before it writes is noticed.
   void set_poison(bool on) { poison_ = on; }
 
+  // What products on the GPU are computed in, for the work queued from here on.
+  void set_precision(Precision precision);
+
   // Opens the GPU at first use; throws Code::Device when there is none.
   Accelerator& accelerator();
   bool has_accelerator() const { return accelerator_ != nullptr; }
@@ -51,6 +54,7 @@ class Runtime {
   Accelerator* accelerator_for(Device device);
   void back(const Node& node, Gradients& gradients);
   void back_reshape(const Node& node, Gradients& gradients);
+  void round_inputs(std::span<const Tensor> in, const Outputs& outputs, const char* asking);
   Tensor shared(const Tensor& gradient, const Shape& shape);
   void own(Tensor& gradient);
   void add_into(Tensor& sum, const Tensor& term);
@@ -63,6 +67,7 @@ class Runtime {
   Tape tape_;
   uint64_t next_id_ = 1;
   bool poison_ = false;
+  Precision precision_ = Precision::F32;
 };
 
 }  // namespace protea

@@ -12,6 +12,16 @@ enum class Device : uint8_t { Cpu, Cuda };
 
 constexpr const char* name_of(Device device) { return device == Device::Cuda ? "cuda" : "cpu"; }
 
+struct Storage;
+
+// The numbers of a value in bf16, as products on a GPU read them. Rows of `columns` numbers are
+// filled up with zeros to whole 16 bytes.
+struct Rounded {
+  std::shared_ptr<Storage> storage;  // null: not made since the value changed
+  int64_t columns = 0;
+};
+constexpr int64_t rounded_row(int64_t columns) { return (columns + 7) / 8 * 8; }
+
 // A block of an arena. `recorded` counts the tape nodes whose backward will still read it: a value
 // in use there must not be changed in place.
 struct Storage {
@@ -24,6 +34,7 @@ struct Storage {
   const size_t bytes;
   void* const data;
   int recorded = 0;
+  Rounded rounded;
 };
 
 // What a kernel sees: a contiguous, row-major block it does not own. Empty: not given.
@@ -32,6 +43,7 @@ struct Array {
   Shape shape;
   Dtype dtype = Dtype::F32;
   bool given = false;
+  const void* rounded = nullptr;  // as Rounded, where it is made
 
   explicit operator bool() const { return given; }
   int64_t size() const { return shape.elements(); }
@@ -53,8 +65,14 @@ struct Tensor {
   explicit operator bool() const { return id != 0; }
   int rank() const { return shape.rank(); }
   int64_t dim(int i) const { return shape.dim(i); }
+  int64_t columns() const { return rank() ? dim(-1) : 1; }
   size_t bytes() const { return static_cast<size_t>(shape.elements()) * size_of(dtype); }
-  Array array() const { return {storage ? storage->data : nullptr, shape, dtype, id != 0}; }
+  Array array() const {
+    if (!storage) return {nullptr, shape, dtype, id != 0};
+    const Rounded& kept = storage->rounded;
+    bool fits = kept.storage && kept.columns == columns();
+    return {storage->data, shape, dtype, id != 0, fits ? kept.storage->data : nullptr};
+  }
 };
 
 }  // namespace protea

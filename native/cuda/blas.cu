@@ -24,9 +24,6 @@ uint32_t alignment_of(const void* data) {
   return bytes;
 }
 
-// Of a rounded matrix: rows of whole 16 bytes.
-int64_t rounded_stride(int64_t columns) { return whole(columns, 8); }
-
 }  // namespace
 
 struct Blas::Plan {
@@ -84,11 +81,11 @@ std::string Blas::try_out() {
 
 Matrix Blas::rounded(int slot, Matrix matrix, int64_t rows, int64_t columns) {
   if (matrix.rounded) return matrix;
-  bf16* to = gpu_.scratch<bf16>(slot, rows * rounded_stride(columns));
+  bf16* to = gpu_.scratch<bf16>(slot, rows * rounded_row(columns));
   round_rows(gpu_, View{matrix.data, rows, columns, matrix.stride, 1}, to, rows,
-             rounded_stride(columns));
+             rounded_row(columns));
   matrix.rounded = to;
-  matrix.rounded_stride = rounded_stride(columns);
+  matrix.rounded_stride = rounded_row(columns);
   return matrix;
 }
 
@@ -101,17 +98,19 @@ Matrix Blas::in_halves(int slot, Matrix matrix, int64_t rows, int64_t columns) {
 }
 
 // The library takes a bias in the type of C.
-const void* Blas::bias_beside(Target c, const float* bias, int64_t N) {
+const void* Blas::bias_beside(Target c, const Epilogue& epilogue, int64_t N) {
+  const float* bias = epilogue.bias;
   if (!bias || !c.half) return bias;
-  bf16* to = gpu_.scratch<bf16>(bias_slot, rounded_stride(N));
-  round_rows(gpu_, View{bias, 1, N, N, 1}, to, 1, rounded_stride(N));
+  if (epilogue.rounded_bias) return epilogue.rounded_bias;
+  bf16* to = gpu_.scratch<bf16>(bias_slot, rounded_row(N));
+  round_rows(gpu_, View{bias, 1, N, N, 1}, to, 1, rounded_row(N));
   return to;
 }
 
 bool Blas::multiply(Precision precision, int64_t M, int64_t N, int64_t K, Matrix a, Matrix b,
-                    Target target, int64_t ldc, bool accumulate, const float* unrounded_bias) {
+                    Target target, int64_t ldc, bool accumulate, const Epilogue& epilogue) {
   if (!api_ || K == 0) return false;
-  const void* bias = bias_beside(target, unrounded_bias, N);
+  const void* bias = bias_beside(target, epilogue, N);
   if (bias && alignment_of(bias) < least_bias_alignment) return false;
   bool half = precision == Precision::BF16;
   if (!half && (!a.data || !b.data || !target.data)) return false;
@@ -199,7 +198,7 @@ std::string Blas::trial(Precision precision, bool to_half, bool transpose_a, boo
   const float* bias = data + M * K + K * N;
   float *ours = data + sizes - 2 * M * N, *theirs = ours + M * N;
   auto target = [&](float* to) { return to_half ? reinterpret_cast<bf16*>(to) : Target(to); };
-  if (!multiply(precision, M, N, K, a, b, target(theirs), N, !to_half, bias)) return "declined";
+  if (!multiply(precision, M, N, K, a, b, target(theirs), N, !to_half, {bias})) return "declined";
   own_gemm(gpu_, precision, M, N, K, a, b, target(ours), N, !to_half, {bias});
   gpu_.download(numbers.data(), ours, 2 * M * N * sizeof(float));
   auto number = [&](int64_t from, int64_t i) {

@@ -17,9 +17,10 @@ class Blas {
   Blas(const Blas&) = delete;
   Blas& operator=(const Blas&) = delete;
 
-  // C (M, N) = op(A) op(B) + beta C + bias, as gemm(); false: not done, C is as it was.
+  // C (M, N) = op(A) op(B) + beta C + bias, as gemm() but for the GELU; false: not done, C is as it
+  // was.
   bool multiply(Precision precision, int64_t M, int64_t N, int64_t K, Matrix a, Matrix b, Target c,
-                int64_t ldc, bool accumulate, const float* bias);
+                int64_t ldc, bool accumulate, const Epilogue& epilogue);
 
   // Does it make any?
   bool made() const { return api_; }
@@ -42,7 +43,7 @@ class Blas {
   struct Plan;
 
   Matrix in_halves(int slot, Matrix matrix, int64_t rows, int64_t columns);
-  const void* bias_beside(Target c, const float* bias, int64_t N);
+  const void* bias_beside(Target c, const Epilogue& epilogue, int64_t N);
   bool choose(Plan& plan, const Shape& shape, const void* bias);
   std::string trial(Precision precision, bool to_half, bool transpose_a, bool transpose_b);
   std::string try_out();  // empty: all is well

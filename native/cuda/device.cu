@@ -5,6 +5,7 @@
 
 #include "blas.h"
 #include "map.cuh"
+#include "rounded.cuh"
 #include "stored.cuh"
 
 namespace protea {
@@ -111,6 +112,12 @@ void Gpu::add(const Array& sum, const Array& term) {
   gpu::with_stored(sum, [&]<class T>() {
     gpu::store(*this, gpu::Same<T>{term.as<T>()}, sum.as<T>(), sum.size(), true);
   });
+}
+
+void Gpu::round(void* to, const Array& from) {
+  int64_t rows = from.shape.rows(), columns = from.shape.rank() ? from.dim(-1) : 1;
+  gpu::round_rows(*this, gpu::View{from.as<float>(), rows, columns, columns, 1},
+                  static_cast<gpu::bf16*>(to), rows, rounded_row(columns));
 }
 
 void Gpu::copy(void* to, const void* from, size_t bytes) {

@@ -36,6 +36,7 @@ class Gpu : public Accelerator {
   void download(void* to, const void* from, size_t bytes) override;
   void fill(void* to, unsigned char value, size_t bytes) override;
   void add(const Array& sum, const Array& term) override;
+  void round(void* to, const Array& from) override;
   void copy(void* to, const void* from, size_t bytes) override;
   void finish() override;
   void set_precision(Precision precision) override { precision_ = precision; }

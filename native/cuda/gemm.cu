@@ -132,11 +132,15 @@ void choose(Gpu& gpu, const Operand& a, const Operand& b, const Result& result, 
     run<T, 4, 4>(gpu, a, b, result, K);
 }
 
-// Rows of the operand are those of op(matrix), or its columns.
-Operand operand(const Matrix& m, int64_t rows, int64_t depth, bool by_columns) {
-  int64_t stride = m.rounded ? m.rounded_stride : m.stride;
+// Rows of the operand are those of op(matrix), or its columns. What is computed in f32 is read so
+// if it can be.
+Operand operand(Precision precision, const Matrix& m, int64_t rows, int64_t depth,
+                bool by_columns) {
+  bool half = m.rounded && (precision == Precision::BF16 || !m.data);
+  int64_t stride = half ? m.rounded_stride : m.stride;
   bool turned = m.transpose != by_columns;
-  return {m.data, m.rounded, rows, depth, turned ? 1 : stride, turned ? stride : 1};
+  return {m.data, half ? m.rounded : nullptr, rows,
+          depth,  turned ? 1 : stride,        turned ? stride : 1};
 }
 
 void store_gelu(Gpu& gpu, Target c, int64_t ldc, Target to, int64_t M, int64_t N) {
@@ -153,7 +157,7 @@ void store_gelu(Gpu& gpu, Target c, int64_t ldc, Target to, int64_t M, int64_t N
 void own_gemm(Gpu& gpu, Precision precision, int64_t M, int64_t N, int64_t K, Matrix a, Matrix b,
               Target c, int64_t ldc, bool accumulate, Epilogue epilogue) {
   if (M == 0 || N == 0) return;
-  Operand left = operand(a, M, K, false), right = operand(b, N, K, true);
+  Operand left = operand(precision, a, M, K, false), right = operand(precision, b, N, K, true);
   Result result{c, ldc, M, N, accumulate, epilogue};
   if (precision == Precision::F32)
     choose<float>(gpu, left, right, result, K);
@@ -165,7 +169,7 @@ void gemm(Gpu& gpu, Precision precision, int64_t M, int64_t N, int64_t K, Matrix
           Target c, int64_t ldc, bool accumulate, Epilogue epilogue) {
   if (M == 0 || N == 0) return;
   // Its GELU is the approximation by tanh, so ours follows in a pass of its own.
-  if (!gpu.blas().multiply(precision, M, N, K, a, b, c, ldc, accumulate, epilogue.bias))
+  if (!gpu.blas().multiply(precision, M, N, K, a, b, c, ldc, accumulate, epilogue))
     return own_gemm(gpu, precision, M, N, K, a, b, c, ldc, accumulate, epilogue);
   if (epilogue.gelu) store_gelu(gpu, c, ldc, epilogue.gelu, M, N);
 }

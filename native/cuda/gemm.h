@@ -8,16 +8,17 @@ struct Matrix {
   const float* data;  // null: there are only the rounded numbers
   int64_t stride;
   bool transpose = false;
-  const bf16* rounded = nullptr;  // by round_once(), or stored so
+  const bf16* rounded = nullptr;  // by round_once() or the runtime, or stored so; not for f32
   int64_t rounded_stride = 0;
 
   Matrix transposed() const { return {data, stride, !transpose, rounded, rounded_stride}; }
 };
 
-// An array of f32 or bf16 with `stride` numbers a row.
+// An array of f32 or bf16, whose last dimension is `stride`.
 inline Matrix matrix_of(const Array& array, int64_t stride, bool transpose = false) {
   if (array.dtype == Dtype::BF16) return {nullptr, 0, transpose, array.as<bf16>(), stride};
-  return {array.as<float>(), stride, transpose};
+  auto* rounded = static_cast<const bf16*>(array.rounded);
+  return {array.as<float>(), stride, transpose, rounded, rounded_row(stride)};
 }
 
 // Where numbers go: to f32, or rounded to `half`. Neither: nowhere.
@@ -42,6 +43,7 @@ struct Target {
 struct Epilogue {
   const float* bias = nullptr;
   Target gelu = {};
+  const bf16* rounded_bias = nullptr;  // the same numbers, where they are rounded already
 };
 
 // By cuBLASLt where it is (blas.h), else by the kernels of gemm.cu.

@@ -5,6 +5,7 @@
 #include "../cuda/rounded.cuh"
 #include "../cuda/stages.cuh"
 #include "../cuda/two_rows.cuh"
+#include "prototype_rows.cuh"
 
 namespace protea::gpu {
 
@@ -67,6 +68,10 @@ inline void round_for_flash(Gpu& gpu, const View& from, bf16* to) {
 }
 inline int64_t flash_size(const View& rows) {
   return whole(rows.rows, flash_rows) * flash_width(rows.depth);
+}
+// Prototypes that the runtime has rounded, if they need no padding; else null.
+inline const bf16* ready_for_flash(const Logits& logits) {
+  return flash_size(logits.w) == logits.w.rows * logits.w.depth ? logits.rounded : nullptr;
 }
 
 }  // namespace protea::gpu

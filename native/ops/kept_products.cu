@@ -52,8 +52,8 @@ KeptProducts keep_products(Gpu& gpu, int slot, const Logits& logits) {
   bool fits = count > 0 && count * sizeof(float) <= gpu.cache_bytes() / 3 * 2 && z.rows <= 65535;
   if (!fits) return {nullptr, z.rows, w.rows, logits.scale};
   float* data = gpu.scratch<float>(slot, count);
-  gemm(gpu, z.rows, w.rows, z.depth, {z.data, z.depth}, {w.data, w.depth, true}, data, w.rows,
-       false);
+  gemm(gpu, z.rows, w.rows, z.depth, {z.data, z.depth},
+       {w.data, w.depth, true, logits.rounded, w.depth}, data, w.rows, false);
   return {data, z.rows, w.rows, logits.scale};
 }
 

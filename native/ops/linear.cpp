@@ -9,6 +9,7 @@ Outputs linear_infer(std::span<const Tensor> in, const Attrs& attrs) {
   check_linear("[linear]", in);
   Outputs outputs{{{in[0].shape.with_last(in[1].dim(0)), stored_dtype(in[0], attrs)}}};
   outputs.reads_in = 0b011;
+  outputs.rounded = rounded_parameters(outputs);
   outputs.reads_out = 0;
   return outputs;
 }

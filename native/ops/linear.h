@@ -20,6 +20,11 @@ inline void check_linear(const char* op, std::span<const Tensor> in) {
         " x, weight and bias must have one dtype");
 }
 
+// The weight, and the bias of what is stored in bf16.
+inline uint64_t rounded_parameters(const Outputs& outputs) {
+  return outputs.specs[0].dtype == Dtype::BF16 ? 0b110 : 0b010;
+}
+
 // dx = dy weight, dweight = dyᵀ x, dbias = column sums of dy (B, K)
 template <class T>
 void linear_back(const Run& run, const T* dy) {

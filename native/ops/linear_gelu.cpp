@@ -14,6 +14,7 @@ Outputs linear_gelu_infer(std::span<const Tensor> in, const Attrs& attrs) {
   Spec y{in[0].shape.with_last(in[1].dim(0)), stored_dtype(in[0], attrs)};
   Outputs outputs{{y, y}};
   outputs.reads_in = 0b011;
+  outputs.rounded = rounded_parameters(outputs);
   outputs.reads_out = 0b10;
   return outputs;
 }

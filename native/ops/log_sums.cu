@@ -86,11 +86,11 @@ LogSums::LogSums(Gpu& gpu, const Logits& logits, int64_t sums)
       logits_(logits),
       kept_(sums > 1 ? keep_products(gpu, 6, logits) : KeptProducts{}),
       flash_(!kept_.data && flash_fits(gpu, logits.z.depth, 1)),
-      z_(side(logits.z, 6)),
-      w_(side(logits.w, 7)) {}
+      z_(side(logits.z, 6, nullptr)),
+      w_(side(logits.w, 7, ready_for_flash(logits))) {}
 
-LogSums::Side LogSums::side(const View& rows, int slot) const {
-  if (!flash_) return {rows, nullptr};
+LogSums::Side LogSums::side(const View& rows, int slot, const bf16* ready) const {
+  if (!flash_ || ready) return {rows, flash_ ? ready : nullptr};
   bf16* rounded = gpu_.scratch<bf16>(slot, flash_size(rows));
   round_for_flash(gpu_, rows, rounded);
   return {rows, rounded};

@@ -23,7 +23,7 @@ class LogSums {
     View rows;
     const bf16* rounded;  // null: as they are
   };
-  Side side(const View& rows, int slot) const;
+  Side side(const View& rows, int slot, const bf16* ready) const;
   void sums(const Side& own, const Side& other, const float* bias, const float* values, float sign,
             float* sum) const;
   void join(const Running* partial, int64_t parts, int64_t rows, float sign, bool mean,

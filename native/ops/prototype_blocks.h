@@ -70,6 +70,14 @@ struct RunningSoftmax {
   T log_sum_exp() const { return top + static_cast<T>(std::log(sum)); }
 };
 
+// Outputs::rounded of prototypes w = in[i]: the kernels for bf16 read what the runtime rounds where
+// it fills their tiles.
+inline uint64_t rounded_prototypes(size_t i, const Tensor& w) {
+  int64_t P = w.dim(1);
+  bool fills = (P == 64 || P == 128 || P == 256) && w.dim(0) % 128 == 0;
+  return fills ? uint64_t{1} << i : 0;
+}
+
 inline void check_prototype_rows(const char* op, const char* which, const Tensor& z,
                                  const Tensor& w, const Tensor& bias) {
   check(z.rank() == 2 && is_floating(z.dtype), Code::Shape, op, " z of the ", which,

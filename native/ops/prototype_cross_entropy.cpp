@@ -71,6 +71,8 @@ Outputs prototype_cross_entropy_infer(std::span<const Tensor> in, const Attrs& a
                    {tiles, dtype}}};
   outputs.reads_in = kept ? 1 << z_student | 1 << w_student | 1 << row_weight : 0b1111111;
   outputs.reads_out = 0b11110;
+  outputs.rounded =
+      rounded_prototypes(w_student, in[w_student]) | rounded_prototypes(w_teacher, in[w_teacher]);
   outputs.constants = 1 << z_teacher | 1 << w_teacher | 1 << bias_teacher | 1 << row_weight;
   return outputs;
 }

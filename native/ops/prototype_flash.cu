@@ -126,16 +126,21 @@ Operands rounded_operands(Gpu& gpu, const Problem& problem, const float* pulls) 
   int64_t of_student = flash_size(problem.student.z), of_teacher = flash_size(problem.teacher.z);
   int64_t all = of_student + of_teacher, of_prototypes = flash_size(problem.student.w);
   bf16* rows = gpu.scratch<bf16>(rows_slot, pulls ? 2 * all : all);
-  bf16* prototypes = gpu.scratch<bf16>(prototypes_slot, 2 * of_prototypes);
+  auto prototypes = [&](const Logits& logits, int64_t behind) {
+    const bf16* ready = ready_for_flash(logits);
+    if (ready) return ready;
+    bf16* to = gpu.scratch<bf16>(prototypes_slot, 2 * of_prototypes) + behind;
+    round_for_flash(gpu, logits.w, to);
+    return static_cast<const bf16*>(to);
+  };
   round_for_flash(gpu, problem.student.z, rows);
   round_for_flash(gpu, problem.teacher.z, rows + of_student);
   if (pulls) {
     round_for_flash(gpu, {pulls, S, P, P, 1}, rows + all);
     round_for_flash(gpu, {pulls + S * P, T, P, P, 1}, rows + all + of_student);
   }
-  round_for_flash(gpu, problem.student.w, prototypes);
-  round_for_flash(gpu, problem.teacher.w, prototypes + of_prototypes);
-  return {rows, rows + all, prototypes, prototypes + of_prototypes};
+  return {rows, rows + all, prototypes(problem.student, 0),
+          prototypes(problem.teacher, of_prototypes)};
 }
 
 }  // namespace

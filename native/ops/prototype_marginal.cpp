@@ -19,7 +19,9 @@ Outputs prototype_marginal_infer(std::span<const Tensor> in, const Attrs& attrs)
   check(in[0].dim(0) > 0, Code::Shape, "[prototype_marginal] z must have at least one row");
   check(attrs.number("temperature") > 0, Code::Unsupported,
         "[prototype_marginal] temperature must be > 0");
-  return {{{Shape{in[1].dim(0)}, in[0].dtype}, {Shape{in[0].dim(0)}, in[0].dtype}}};
+  Outputs outputs{{{Shape{in[1].dim(0)}, in[0].dtype}, {Shape{in[0].dim(0)}, in[0].dtype}}};
+  outputs.rounded = rounded_prototypes(1, in[1]);
+  return outputs;
 }
 
 namespace {

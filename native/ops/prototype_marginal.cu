@@ -9,9 +9,7 @@ using gpu::Tile;
 using gpu::tile_rows;
 
 Logits logits_of(const Run& run) {
-  const Array &z = run.in[0], &w = run.in[1], &bias = run.in[2];
-  return Logits(z.as<float>(), z.dim(0), w.as<float>(), w.dim(0), z.dim(1),
-                bias ? bias.as<float>() : nullptr, run.attrs.number("temperature"));
+  return Logits(run.in[0], run.in[1], run.in[2], run.attrs.number("temperature"));
 }
 
 bool log_of(const Run& run) { return run.attrs.integer("log", 0) != 0; }

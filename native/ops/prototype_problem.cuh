@@ -57,9 +57,7 @@ struct Slopes {
 };
 
 inline Logits logits_of(const Run& run, int first, const char* temperature) {
-  const Array &z = run.in[first], &w = run.in[first + 1], &bias = run.in[first + 2];
-  return Logits(z.as<float>(), z.dim(0), w.as<float>(), w.dim(0), z.dim(1),
-                bias ? bias.as<float>() : nullptr, run.attrs.number(temperature));
+  return Logits(run.in[first], run.in[first + 1], run.in[first + 2], run.attrs.number(temperature));
 }
 
 // Slots of working memory.

@@ -9,13 +9,14 @@ struct Logits {
   View z, w;
   const float* bias;  // (K) or null
   float scale;
+  const bf16* rounded;  // w, without gaps, where the runtime has rounded it; else null
 
-  Logits(const float* z, int64_t rows, const float* w, int64_t K, int64_t P, const float* bias,
-         double temperature)
-      : z{z, rows, P, P, 1},
-        w{w, K, P, P, 1},
-        bias(bias),
-        scale(static_cast<float>(1 / temperature)) {}
+  Logits(const Array& z, const Array& w, const Array& bias, double temperature)
+      : z{z.as<float>(), z.dim(0), z.dim(1), z.dim(1), 1},
+        w{w.as<float>(), w.dim(0), w.dim(1), w.dim(1), 1},
+        bias(bias ? bias.as<float>() : nullptr),
+        scale(static_cast<float>(1 / temperature)),
+        rounded(w.dim(1) % 8 ? nullptr : static_cast<const bf16*>(w.rounded)) {}
 
   GPU_DEVICE float at(float product, int64_t k) const {
     return scale * product + (bias ? bias[k] : 0);

@@ -24,7 +24,9 @@ Outputs prototype_sinkhorn_infer(std::span<const Tensor> in, const Attrs& attrs)
         attrs.number("temperature"));
   check(attrs.integer("iterations") >= 1, Code::Unsupported, op, " iterations must be >= 1, got ",
         attrs.integer("iterations"));
-  return {{{Shape{in[1].dim(0)}, in[0].dtype}}};
+  Outputs outputs{{{Shape{in[1].dim(0)}, in[0].dtype}}};
+  outputs.rounded = rounded_prototypes(1, in[1]);
+  return outputs;
 }
 
 namespace {

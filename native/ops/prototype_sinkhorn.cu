@@ -6,8 +6,7 @@ namespace {
 void forward(const Run& run) {
   const Array &z = run.in[0], &w = run.in[1];
   Gpu& gpu = Gpu::of(run);
-  gpu::Logits logits(z.as<float>(), z.dim(0), w.as<float>(), w.dim(0), z.dim(1), nullptr,
-                     run.attrs.number("temperature"));
+  gpu::Logits logits(z, w, {}, run.attrs.number("temperature"));
   int64_t iterations = run.attrs.integer("iterations");
   bool from_probabilities = run.attrs.integer("from_probabilities", 0) != 0;
   gpu::LogSums sums(gpu, logits, 2 * iterations - 1 + from_probabilities);

@@ -12,6 +12,7 @@ const first = [
   { part: ['nearest'] },
   { part: ['products'] },
   { part: ['products', 'own'], env: own },
+  { part: ['rounding'] },
 ];
 
 /** Parts of the native tests that try one op each. */
