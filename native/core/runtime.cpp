@@ -131,8 +131,8 @@ void Runtime::read(const Tensor& tensor, void* to) {
 }
 
 void Runtime::set_precision(Precision precision) {
-  precision_ = precision;
   queue_.push([on = &accelerator(), precision] { on->set_precision(precision); });
+  precision_ = precision;
 }
 
 // A parameter is read by several ops of a step, forward and back, and changed once.
