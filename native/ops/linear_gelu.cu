@@ -27,6 +27,7 @@ void backward(const Run& run) {
     else
       gpu::map_eights(gpu, SlopeOfNumbers{}, to, u.size(), u.as<T>(), dy.as<T>());
     du.data = to;
+    du.rounded = nullptr;
   });
   gpu::linear_back(run, du);
 }
