@@ -52,6 +52,8 @@ struct Rows {
                              int64_t y_stride);
   // best[j], index[j] = s x[j], i where s x[j] > best[j]
   void (*keep_larger)(int64_t n, T s, const T* x, int32_t i, T* best, int32_t* index);
+  // Σ (x - mu)² weight, in double
+  double (*weighted_square)(int64_t n, const T* x, const T* mu, const double* weight);
 };
 
 PROTEA_DECLARE_FAMILY(Rows<float>, rows_f32)

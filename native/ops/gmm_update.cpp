@@ -83,6 +83,7 @@ struct Mixture {
     double n = 0;
     for (int64_t b = 0; b < B; b++) {
       double share = *at(gamma, b * K + k);
+      if (share == 0) continue;  // as most are
       const T* x = at(rows_x, b * D);
       n += share;
       for (int64_t d = 0; d < D; d++) {

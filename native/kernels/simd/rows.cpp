@@ -230,6 +230,17 @@ void softmax_back(int64_t rows, int64_t D, const T* p, const T* dp, T scale, T* 
 }
 
 template <class T>
+double weighted_square(int64_t n, const T* x, const T* mu, const double* weight) {
+  double sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < n; i++) {
+    double apart = static_cast<double>(x[i]) - static_cast<double>(mu[i]);
+    sum += apart * apart * weight[i];
+  }
+  return sum;
+}
+
+template <class T>
 constexpr Rows<T> family = {layer_norm<T>,
                             layer_norm_dx<T>,
                             layer_norm_dparameters<T>,
@@ -249,7 +260,8 @@ constexpr Rows<T> family = {layer_norm<T>,
                             columns_product_sum<T>,
                             columns_scaled_copy<T>,
                             columns_scaled_add<T>,
-                            keep_larger<T>};
+                            keep_larger<T>,
+                            weighted_square<T>};
 
 }  // namespace
 
