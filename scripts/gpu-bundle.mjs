@@ -9,6 +9,7 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -98,7 +99,16 @@ function writeManifests() {
   writeFileSync(at('bundle.json'), JSON.stringify({ version, commit, backend, written }, null, 1));
 }
 
+/** Libraries of many megabytes become files of xz, which `run` undoes like Node's. */
+function squeeze(folder) {
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath ?? entry.path, entry.name);
+    if (entry.isFile() && statSync(path).size > 10e6) run('xz', '-6e', '--threads=1', path);
+  }
+}
+
 function pack() {
+  squeeze(at('node_modules'));
   const archive = `${folder}.tar.gz`;
   copyFileSync(compressedNode(join(root, 'build', 'cache')), at('bin', 'node.xz'));
   run(
