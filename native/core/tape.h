@@ -22,6 +22,18 @@ struct Node {
   Attrs attrs;
 };
 
+// What a kernel sees of them.
+inline std::vector<Array> arrays(std::span<const Tensor> tensors) {
+  std::vector<Array> result;
+  for (const Tensor& tensor : tensors) result.push_back(tensor.array());
+  return result;
+}
+inline std::vector<Array> arrays(std::span<const Slot> slots) {
+  std::vector<Array> result;
+  for (const Slot& slot : slots) result.push_back(slot.tensor.array());
+  return result;
+}
+
 // The list of ops since the last backward, in recording order. It decides what is recorded; running
 // is the Runtime's work.
 class Tape {

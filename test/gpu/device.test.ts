@@ -1,7 +1,7 @@
 // Devices: what can be asked for, what is refused, and what a GPU (or an emulated one) does.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import test, { type ImplementationFn } from 'ava';
+import test from 'ava';
 import { native, packageRoot } from '../../lib/native.js';
 import {
   add,
@@ -16,14 +16,9 @@ import {
   useDevice,
   usePrecision,
 } from '../../lib/tensor/index.js';
+import { gpuTest } from '../support/gpu-test.js';
 
 const on = (device: DeviceName, values: number[]) => tensor(values, [values.length], 'f32', device);
-
-/** A test that needs a GPU; PROTEA_BACKEND=simt gives an emulated one. */
-function gpuTest(title: string, body: ImplementationFn<[]>): void {
-  if (gpu().ready) test.serial(title, body);
-  else test.skip(`${title} (needs a GPU: ${gpu().reason})`, body);
-}
 
 /** What `chooseDevice` says in a process whose emulated machine has such a driver. */
 function choose(choice: string, driver: string): { code?: string; message: string; hint?: string } {

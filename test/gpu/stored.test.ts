@@ -1,12 +1,11 @@
 // What a GPU stores in bf16: which tensors, how they are read, and what it does to a network.
-import test, { type ImplementationFn } from 'ava';
+import test from 'ava';
 import { initialise, VisionTransformer, vitConfig, vitParameters } from '../../lib/nn/index.js';
 import {
   backward,
   type DeviceName,
   dot,
   gelu,
-  gpu,
   linear,
   scope,
   type Tensor,
@@ -16,11 +15,7 @@ import {
   watch,
 } from '../../lib/tensor/index.js';
 import { pseudo } from '../support/check-op.js';
-
-function gpuTest(title: string, body: ImplementationFn<[]>): void {
-  if (gpu().ready) test.serial(title, body);
-  else test.skip(`${title} (needs a GPU: ${gpu().reason})`, body);
-}
+import { gpuTest } from '../support/gpu-test.js';
 
 async function inBf16<T>(body: () => Promise<T>): Promise<T> {
   usePrecision('bf16');
