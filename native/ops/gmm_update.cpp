@@ -1,16 +1,16 @@
 // gmm_update: M-step of online EM for a Gaussian mixture with diagonal covariances, in place
 //   n_k = Σ_b γ_bk and the batch's sums of γ x and γ x² move the statistics
 //     by_responsibility 0:  S <- (1 - eta) S + eta (batch sums) / B
-//     by_responsibility 1:  S_k <- a_k S_k + (1 - a_k) / eta (batch sums)_k / n_k, a_k = (1 -
-//     eta)^n_k:
-//                           a component forgets as much as it is given, and idle ones stay
+//     by_responsibility 1:  S_k <- a_k S_k + (1 - a_k) / eta (batch sums)_k / n_k,
+//                           a_k = (1 - eta)^n_k: a component forgets as much as it is given, and
+//                           idle ones stay
 //   then π = S0 / Σ S0, mu = S1 / S0, var = max(S2 / S0 - mu², var_floor)
 //   pi (K), mu, var (K, D), s0 (K), s1, s2 (K, D), x (B, D), γ (B, K), guard () or none;
 //   attrs eta in (0, 1), var_floor > 0, by_responsibility
 //   -> applied () i32: 0 when guard is not finite and nothing was changed
 //   changes pi, mu, var, s0, s1, s2; no gradient; sums in double. A component whose S0 is 0 keeps
-//   its mu and var. Govindarajan et al. 2025 (arXiv 2510.20108); Cappé & Moulines 2009; Celaya &
-//   Agostini 2015
+//   its mu and var.
+//   Govindarajan et al. 2025 (arXiv 2510.20108); Cappé & Moulines 2009; Celaya & Agostini 2015
 #include <algorithm>
 #include <cmath>
 #include <vector>

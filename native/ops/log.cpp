@@ -1,6 +1,7 @@
 // log: y = log(max(x, smallest normal number)), element by element
-//   x (...) -> y (...); dx = dy / max(x, smallest): with x = 0, x log x and its gradient times x
-//   are 0 saves nothing; backward reads x
+//   x (any shape) -> y (same)
+//   dx = dy / max(x, smallest): with x = 0 both x log x and its gradient times x are 0
+//   saves nothing; backward reads x
 #include <algorithm>
 #include <cmath>
 #include <limits>

@@ -1,10 +1,11 @@
 // log_ema_update: the moving average of probabilities kept as logarithms, in place
-//   of_logs 0: log c <- log(momentum c + (1 - momentum) m);  of_logs 1: log c <- momentum log c +
-//   (1 - momentum) log m
+//   of_logs 0:  log c <- log(momentum c + (1 - momentum) m)
+//   of_logs 1:  log c <- momentum log c + (1 - momentum) log m
 //   log c, log m (one shape, f32 or f64), guard () or none; attrs momentum in [0, 1], of_logs
 //   -> applied () i32: 0 when guard is not finite and nothing was changed
-//   changes log c; no gradient. In logarithms a prototype without mass keeps its place in the
-//   order. Govindarajan et al. 2023 (DINO-vMF), section 3.3
+//   changes log c; no gradient. In logarithms a prototype without mass keeps its place in
+//   the order.
+//   Govindarajan et al. 2023 (DINO-vMF), section 3.3
 #include <cmath>
 
 #include "guard.h"

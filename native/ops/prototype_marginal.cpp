@@ -1,12 +1,13 @@
-// prototype_marginal: m_k = 1/R Σ_r p_rk, p_r = softmax(z_r wᵀ / temperature + bias), the marginal
-// latent class distribution (MLCD)
-//   z (R > 0, P), w (K, P), bias (K) or none, attrs temperature > 0, log 0 or 1 -> m (K) or log m,
-//   which stays finite where m is below the smallest number
-//   With g = dm / R and s_r = Σ_k p_rk g_k: dl_rk = p_rk (g_k - s_r), dz_r = Σ_k dl_rk w_k /
-//   temperature, dw_k = Σ_r dl_rk z_r / temperature, dbias_k = Σ_r dl_rk.
+// prototype_marginal: m_k = 1/R Σ_r p_rk, p_r = softmax(z_r wᵀ / temperature + bias)
+//   the marginal latent class distribution (MLCD)
+//   z (R > 0, P), w (K, P), bias (K) or none, attrs temperature > 0, log 0 or 1
+//   -> m (K) or log m, which stays finite where m is below the smallest number
+//   With g = dm / R and s_r = Σ_k p_rk g_k:
+//     dl_rk = p_rk (g_k - s_r)
+//     dz_r = Σ_k dl_rk w_k / temperature,  dw_k = Σ_r dl_rk z_r / temperature,  dbias_k = Σ_r dl_rk
 //   saves log Σ_k e^logit_rk (R). The logits are computed twice, and twice again in backward, block
-//   by block; nothing of size R x K is made. Govindarajan et al. 2024, section 3; its gradient is
-//   that of ME-MAX (Assran et al. 2022)
+//   by block; nothing of size R x K is made.
+//   Govindarajan et al. 2024, section 3; its gradient is that of ME-MAX (Assran et al. 2022)
 #include <vector>
 
 #include "prototype_columns.h"
@@ -29,7 +30,7 @@ namespace {
 template <class T>
 LogitRows<T> logits_of(const Run& run) {
   const Array &z = run.in[0], &w = run.in[1], &bias = run.in[2];
-  return {z.as<T>(), w.as<T>(), bias ? bias.as<T>() : nullptr,
+  return {z.as<T>(), w.as<T>(), bias.as<T>(),
           z.dim(0),  z.dim(1),  static_cast<T>(1 / run.attrs.number("temperature"))};
 }
 

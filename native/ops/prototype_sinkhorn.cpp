@@ -1,13 +1,15 @@
 // prototype_sinkhorn: Sinkhorn-Knopp over a batch, as one bias per prototype
 //   With l_rk = z_r · w_k / temperature, u and v are scaled in turns so that diag(v) e^l diag(u)
-//   has equal column sums, then equal row sums. As the last turn is over rows, what the rows are
-//   assigned to is softmax_k(l_rk + log u_k): a bias, and nothing of size R x K is kept.
+//   has equal column sums, then equal row sums:
 //     log u_k = -log Σ_r e^(l_rk + log v_r),  log v_r = -log Σ_k e^(l_rk + log u_k)
-//   z (R > 0, P), w (K, P); attrs temperature > 0, iterations >= 1, from_probabilities 0 or 1:
-//   start at log v_r = -log Σ_k e^l_rk instead of 0 (MSN) -> log u (K), in units after the
-//   temperature Log sums with the largest entry of each column and row taken out: exact for any
-//   logits. no gradient Cuturi 2013; Caron et al. 2020 (SwAV), section 3.1; DINOv2's and MSN's
-//   start are both at hand
+//   As the last turn is over rows, what the rows are assigned to is softmax_k(l_rk + log u_k): a
+//   bias, and nothing of size R x K is kept.
+//   z (R > 0, P), w (K, P); attrs temperature > 0, iterations >= 1, from_probabilities 0 or 1: 1
+//   starts at log v_r = -log Σ_k e^l_rk instead of 0 (MSN)
+//   -> log u (K), in units after the temperature
+//   no gradient. Log sums are taken with the largest entry of each column and row out of them, so
+//   any logits are exact.
+//   Cuturi 2013; Caron et al. 2020 (SwAV), section 3.1; DINOv2's and MSN's start are both at hand
 #include <algorithm>
 #include <vector>
 

@@ -1,13 +1,14 @@
 // unique_prototypes: which prototypes are copies of each other at cosine distance below epsilon
 //   u = w / max(||w||_2, 1e-12), distance(i, j) = 1 - <u_i, u_j>
-//   w (K, P), attrs epsilons (list of E <= 64), components (0, 1 or 2) -> leader (E, K) i32, or
-//   (2 E, K) when components = 2
-//   greedy (components = 0): rows in index order; row i belongs to the FIRST row that is a leader
-//   and has distance < epsilon, otherwise it leads itself. components (1): the smallest row of the
-//   connected component of the graph distance < epsilon. Both (2): E rows of the first, then E of
-//   the second. no gradient. Exact: what rounding leaves in doubt is decided in double. The largest
-//   epsilon is served first; all others within its components. Nothing of size K x K is made;
-//   memory is that of the directions and a sketch of 64 numbers a row.
+//   w (K, P), attrs epsilons (list of E <= 64), components (0, 1 or 2)
+//   -> leader (E, K) i32, or (2 E, K) when components = 2
+//   components 0, greedy: rows in index order; row i belongs to the FIRST row that is a leader and
+//     has distance < epsilon, otherwise it leads itself
+//   components 1: the smallest row of the connected component of the graph distance < epsilon
+//   components 2: E rows of the first, then E of the second
+//   no gradient. Exact: what rounding leaves in doubt is decided in double. The largest epsilon is
+//   served first; all others within its components. Nothing of size K x K is made; memory is that
+//   of the directions and a sketch of 64 numbers a row.
 //   Govindarajan et al. 2024, section 3: M unique prototypes and their redundancy factors
 #include <algorithm>
 #include <numeric>

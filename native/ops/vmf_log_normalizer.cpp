@@ -1,11 +1,11 @@
-// vmf_log_normalizer: log C_P(κ_k) - log C_P(0), the von Mises-Fisher log-normaliser of each
-// prototype
+// vmf_log_normalizer: y_k = log C_P(κ_k) - log C_P(0), the von Mises-Fisher log-normaliser
 //   κ_k = ||w_k|| / temperature,  C_P(κ) = κ^ν / ((2π)^(P/2) I_ν(κ)),  ν = P/2 - 1
 //   w (K, P >= 2), attrs temperature > 0 -> y (K); the constant left out is the same for all
-//   dw_k = -dy_k A(κ_k) / κ_k w_k / temperature²,  A = I_(ν+1) / I_ν; nothing is divided by a norm,
-//   so a prototype of zeros has a gradient of zeros saves A(κ) / κ (K); computed in double: a power
-//   series up to κ = 200, above it Debye's expansion in four terms (Abramowitz & Stegun 9.7.7),
-//   exact to 1e-12 and better Govindarajan et al. 2023 (DINO-vMF), section 3.2
+//   dw_k = -dy_k A(κ_k) / κ_k w_k / temperature²,  A = I_(ν+1) / I_ν: nothing is divided by a norm,
+//   so a prototype of zeros has a gradient of zeros
+//   saves A(κ) / κ (K). Computed in double: a power series up to κ = 200, above it Debye's
+//   expansion in four terms (Abramowitz & Stegun 9.7.7), exact to 1e-12 and better.
+//   Govindarajan et al. 2023 (DINO-vMF), section 3.2
 #include <cmath>
 
 #include "../core/op.h"
