@@ -19,7 +19,7 @@ class Handles {
   double add(Tensor tensor);
   // 0 stands for an input that is not given.
   const Tensor& at(double handle) const;
-  void free(double handle);  // freeing twice is fine
+  Tensor free(double handle);  // freeing twice is fine: the second gives none
   size_t size() const { return tensors_.size(); }
 
   size_t open_scope();

@@ -20,7 +20,10 @@ const Tensor& Handles::at(double handle) const {
   return found->second;
 }
 
-void Handles::free(double handle) { tensors_.erase(static_cast<uint64_t>(handle)); }
+Tensor Handles::free(double handle) {
+  auto node = tensors_.extract(static_cast<uint64_t>(handle));
+  return node ? std::move(node.mapped()) : Tensor{};
+}
 
 size_t Handles::open_scope() {
   scopes_.emplace_back();

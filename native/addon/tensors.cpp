@@ -122,9 +122,7 @@ Napi::Value backward(Context& context, Info info) {
 }
 
 Napi::Value free_tensor(Context& context, Info info) {
-  double handle = info[0].As<Napi::Number>();
-  // A watched tensor that is gone can be reached by nobody.
-  if (handle != 0) context.handles.free(handle);
+  context.runtime.tape().unwatch(context.handles.free(info[0].As<Napi::Number>()));
   return info.Env().Undefined();
 }
 
@@ -134,7 +132,8 @@ Napi::Value open_scope(Context& context, Info info) {
 
 Napi::Value close_scope(Context& context, Info info) {
   auto scope = static_cast<size_t>(info[0].As<Napi::Number>().Int64Value());
-  context.handles.close_scope(scope, numbers_from(info[1]));
+  for (const Tensor& freed : context.handles.close_scope(scope, numbers_from(info[1])))
+    context.runtime.tape().unwatch(freed);
   return info.Env().Undefined();
 }
 

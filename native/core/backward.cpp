@@ -30,43 +30,11 @@ std::vector<Tensor> Runtime::backward(const Tensor& loss, std::span<const Tensor
 
 void Runtime::back(const Node& node, Gradients& gradients) {
   if (!node.op) return back_reshape(node, gradients);
-
-  std::vector<Tensor> douts;  // owned until the work is queued
-  bool reached = false;
-  for (size_t i = 0; i < node.visible; i++) {
-    auto found = gradients.find(node.out[i].tensor.id);
-    bool has = found != gradients.end();
-    douts.push_back(has ? std::move(found->second) : Tensor{});
-    if (has) gradients.erase(found);
-    reached |= has;
-  }
-  if (!reached) return;
-
+  std::vector<Tensor> douts = take_upstream(node, gradients);  // owned until the work is queued
+  if (douts.empty()) return;
+  Repeated repeated;
+  std::vector<Gradient> din = places(node, douts[0], gradients, repeated);
   Device device = node.out[0].tensor.device;
-  std::vector<Gradient> din(node.in.size());
-  std::vector<std::pair<uint64_t, Tensor>> repeated;  // one tensor given twice to one op
-  std::unordered_set<uint64_t> seen;
-  for (size_t i = 0; i < din.size(); i++) {
-    const Tensor& x = node.in[i].tensor;
-    if (!x || node.in[i].constant || !tape_.tracks(x) || !has_gradient(x.dtype)) continue;
-    if (!seen.insert(x.id).second) {
-      Tensor extra = make(x.shape, x.dtype, device, node.op->name);
-      din[i] = {extra.array(), false};
-      repeated.emplace_back(x.id, extra);
-      continue;
-    }
-    auto [slot, fresh] = gradients.try_emplace(x.id);
-    Tensor& gradient = slot->second;
-    if (fresh && node.in[i].passed && douts[0]) {
-      gradient = shared(douts[0], x.shape);
-      continue;
-    }
-    if (fresh)
-      gradient = make(x.shape, x.dtype, device, node.op->name);
-    else
-      own(gradient);
-    din[i] = {gradient.array(), !fresh};
-  }
   queue_.push([kernel = &node.op->kernel(device), in = arrays(node.in), out = arrays(node.out),
                dout = arrays(douts), din = std::move(din), attrs = node.attrs,
                on = accelerator_for(device)] {
@@ -75,11 +43,54 @@ void Runtime::back(const Node& node, Gradients& gradients) {
   for (auto& [id, term] : repeated) add_into(gradients.at(id), term);
 }
 
+// The gradients of the visible outputs, which nothing else needs any more; none when no gradient
+// reached the node.
+std::vector<Tensor> Runtime::take_upstream(const Node& node, Gradients& gradients) {
+  std::vector<Tensor> douts(node.visible);
+  bool reached = false;
+  for (size_t i = 0; i < node.visible; i++) {
+    auto found = gradients.extract(node.out[i].tensor.id);
+    if (!found) continue;
+    douts[i] = std::move(found.mapped());
+    reached = true;
+  }
+  return reached ? douts : std::vector<Tensor>{};
+}
+
+// Where the gradients of the inputs go: to new memory, onto what is there already, or, where it is
+// `dout` number for number, nowhere, as its memory is shared. A tensor given twice has its second
+// gradient in `repeated`.
+std::vector<Gradient> Runtime::places(const Node& node, const Tensor& dout, Gradients& gradients,
+                                      Repeated& repeated) {
+  std::vector<Gradient> din(node.in.size());
+  std::unordered_set<uint64_t> seen;
+  for (size_t i = 0; i < din.size(); i++) {
+    const Tensor& x = node.in[i].tensor;
+    if (!x || node.in[i].constant || !tape_.tracks(x) || !has_gradient(x.dtype)) continue;
+    auto made = [&] { return make(x.shape, x.dtype, x.device, node.op->name); };
+    if (!seen.insert(x.id).second) {
+      din[i] = {repeated.emplace_back(x.id, made()).second.array(), false};
+      continue;
+    }
+    auto [slot, fresh] = gradients.try_emplace(x.id);
+    Tensor& gradient = slot->second;
+    if (fresh && node.in[i].passed && dout) {
+      gradient = shared(dout, x.shape);
+      continue;
+    }
+    if (fresh)
+      gradient = made();
+    else
+      own(gradient);
+    din[i] = {gradient.array(), !fresh};
+  }
+  return din;
+}
+
 void Runtime::back_reshape(const Node& node, Gradients& gradients) {
-  auto found = gradients.find(node.out[0].tensor.id);
-  if (found == gradients.end()) return;
-  Tensor dy = std::move(found->second);
-  gradients.erase(found);
+  auto found = gradients.extract(node.out[0].tensor.id);
+  if (!found) return;
+  Tensor dy = std::move(found.mapped());
   const Tensor& x = node.in[0].tensor;
   if (!tape_.tracks(x)) return;
   dy.shape = x.shape;

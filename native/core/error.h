@@ -5,7 +5,7 @@
 
 namespace protea {
 
-// Mirrors ErrorCode in lib/error.ts; the addon translates by name (addon/error.cpp).
+// Mirrors ErrorCode in lib/error.ts; the addon translates by name (addon/convert.cpp).
 enum class Code { Shape, Dtype, Device, OutOfMemory, Unsupported, Disposed, Data, Numeric, Cuda };
 
 struct Error : std::runtime_error {

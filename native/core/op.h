@@ -64,8 +64,11 @@ struct Outputs {
   // Inputs the op changes in place. Such an op is never recorded.
   std::vector<size_t> mutates = {};
 
+  bool reads_input(size_t i) const { return i >= 64 || (reads_in >> i & 1); }
+  bool reads_output(size_t i) const { return i >= 64 || (reads_out >> i & 1); }
   bool is_constant(size_t i) const { return i < 64 && (constants >> i & 1); }
   bool is_passed(size_t i) const { return i < 64 && (passed >> i & 1); }
+  bool is_rounded(size_t i) const { return i < 64 && (rounded >> i & 1); }
 };
 
 // What an op is: one value of this struct, made from one line of ops/list.h.

@@ -18,7 +18,7 @@ void Queue::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Queue::push(Work work) { put({std::move(work), nullptr, false}); }
+void Queue::push(Work work, bool always) { put({std::move(work), nullptr, always}); }
 
 void Queue::report(Report report) { put({nullptr, std::move(report), false}); }
 
@@ -73,7 +73,7 @@ void Queue::run(Task& task) {
   try {
     task.work();
   } catch (...) {
-    failure_ = std::current_exception();
+    if (!failure_) failure_ = std::current_exception();
   }
 }
 

@@ -23,7 +23,8 @@ class Queue {
   // Blocks until everything queued so far has run or was skipped; errors stay for the next report.
   void drain();
 
-  void push(Work work);
+  // `always`: runs even after a failure, for what the caller will take as done.
+  void push(Work work, bool always = false);
 
   // Runs after all earlier work and receives its first error, or null.
   void report(Report report);
@@ -35,7 +36,7 @@ class Queue {
   struct Task {
     Work work;
     Report report;
-    bool always = false;  // runs even after a failure
+    bool always = false;
   };
 
   void put(Task task);

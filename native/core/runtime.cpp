@@ -128,11 +128,12 @@ void Runtime::round_inputs(std::span<const Tensor> in, const Outputs& outputs, c
   if (precision_ == Precision::F32 || outputs.rounded == 0) return;
   for (size_t i = 0; i < in.size(); i++) {
     const Tensor& x = in[i];
-    bool asked = outputs.rounded >> i & 1 && x && x.device == Device::Cuda;
+    bool asked = outputs.is_rounded(i) && x && x.device == Device::Cuda;
     if (!asked || x.dtype != Dtype::F32 || x.array().rounded) continue;
     size_t numbers = static_cast<size_t>(x.shape.rows() * rounded_row(x.columns()));
     std::shared_ptr<Storage> to = storage(numbers * size_of(Dtype::BF16), x.device, asking);
-    queue_.push([on = &accelerator(), to = to->data, x = x.array()] { on->round(to, x); });
+    auto work = [on = &accelerator(), to = to->data, x = x.array()] { on->round(to, x); };
+    queue_.push(work, true);  // the rounded numbers are believed from here on
     x.storage->rounded = {std::move(to), x.columns()};
   }
 }

@@ -48,12 +48,16 @@ class Runtime {
   Tape& tape() { return tape_; }
 
  private:
-  using Gradients = std::unordered_map<uint64_t, Tensor>;
+  using Gradients = std::unordered_map<uint64_t, Tensor>;     // by the id of their tensor
+  using Repeated = std::vector<std::pair<uint64_t, Tensor>>;  // of tensors given twice to one op
 
   std::shared_ptr<Storage> storage(size_t bytes, Device device, const char* asking);
   Accelerator* accelerator_for(Device device);
   void back(const Node& node, Gradients& gradients);
   void back_reshape(const Node& node, Gradients& gradients);
+  std::vector<Tensor> take_upstream(const Node& node, Gradients& gradients);
+  std::vector<Gradient> places(const Node& node, const Tensor& dout, Gradients& gradients,
+                               Repeated& repeated);
   void round_inputs(std::span<const Tensor> in, const Outputs& outputs, const char* asking);
   Tensor shared(const Tensor& gradient, const Shape& shape);
   void own(Tensor& gradient);

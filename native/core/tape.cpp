@@ -17,7 +17,7 @@ Slot slot(const Tensor& tensor, bool read) {
 bool Tape::wants(std::span<const Tensor> in, const Outputs& outputs) const {
   if (paused) return false;
   for (size_t i = 0; i < in.size(); i++)
-    if (in[i] && !outputs.is_constant(i) && tracked_.contains(in[i].id)) return true;
+    if (in[i] && !outputs.is_constant(i) && tracks(in[i])) return true;
   return false;
 }
 
@@ -25,13 +25,12 @@ void Tape::record(const Op* op, std::span<const Tensor> in, std::span<const Tens
                   const Outputs& outputs, const Attrs& attrs) {
   Node node{op, {}, {}, outputs.visible, attrs};
   for (size_t i = 0; i < in.size(); i++) {
-    node.in.push_back(slot(in[i], i >= 64 || (outputs.reads_in >> i & 1)));
+    node.in.push_back(slot(in[i], outputs.reads_input(i)));
     node.in.back().constant = outputs.is_constant(i);
     node.in.back().passed = outputs.is_passed(i);
   }
-  for (size_t i = 0; i < out.size(); i++)
-    node.out.push_back(slot(out[i], i >= 64 || (outputs.reads_out >> i & 1)));
-  for (size_t i = 0; i < outputs.visible; i++) tracked_.insert(out[i].id);
+  for (size_t i = 0; i < out.size(); i++) node.out.push_back(slot(out[i], outputs.reads_output(i)));
+  for (size_t i = 0; i < outputs.visible; i++) made_.insert(out[i].id);
   nodes_.push_back(std::move(node));
 }
 
@@ -41,7 +40,7 @@ Node Tape::pop() {
   for (const std::vector<Slot>* slots : {&node.in, &node.out})
     for (const Slot& slot : *slots)
       if (slot.read) slot.tensor.storage->recorded--;
-  for (size_t i = 0; i < node.visible; i++) tracked_.erase(node.out[i].tensor.id);
+  for (size_t i = 0; i < node.visible; i++) made_.erase(node.out[i].tensor.id);
   return node;
 }
 

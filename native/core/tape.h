@@ -39,16 +39,18 @@ inline std::vector<Array> arrays(std::span<const Slot> slots) {
 class Tape {
  public:
   // Gradients flow to watched tensors and to everything computed from them.
-  void watch(const Tensor& tensor) { tracked_.insert(tensor.id); }
-  void unwatch(uint64_t id) { tracked_.erase(id); }
-  bool tracks(const Tensor& tensor) const { return tracked_.contains(tensor.id); }
+  void watch(const Tensor& tensor) { watched_.insert(tensor.id); }
+  // For a tensor whose last handle is gone: nobody can ask for its gradient.
+  void unwatch(const Tensor& tensor) { watched_.erase(tensor.id); }
+  bool tracks(const Tensor& tensor) const {
+    return watched_.contains(tensor.id) || made_.contains(tensor.id);
+  }
 
   void record(const Op* op, std::span<const Tensor> in, std::span<const Tensor> out,
               const Outputs& outputs, const Attrs& attrs);
   bool wants(std::span<const Tensor> in, const Outputs& outputs) const;
 
   bool empty() const { return nodes_.empty(); }
-  size_t size() const { return nodes_.size(); }
   Node pop();
   void clear();
 
@@ -56,7 +58,7 @@ class Tape {
 
  private:
   std::vector<Node> nodes_;
-  std::unordered_set<uint64_t> tracked_;
+  std::unordered_set<uint64_t> watched_, made_;  // made: by recorded ops
 };
 
 }  // namespace protea

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "arena.h"
+#include "ceil_div.h"
 #include "dtype.h"
 #include "shape.h"
 
@@ -20,7 +21,7 @@ struct Rounded {
   std::shared_ptr<Storage> storage;  // null: not made since the value changed
   int64_t columns = 0;
 };
-constexpr int64_t rounded_row(int64_t columns) { return (columns + 7) / 8 * 8; }
+constexpr int64_t rounded_row(int64_t columns) { return ceil_div(columns, 8) * 8; }
 
 // A block of an arena. `recorded` counts the tape nodes whose backward will still read it: a value
 // in use there must not be changed in place.
@@ -37,7 +38,8 @@ struct Storage {
   Rounded rounded;
 };
 
-// What a kernel sees: a contiguous, row-major block it does not own. Empty: not given.
+// What a kernel sees: a contiguous, row-major block it does not own. Not given: without data, so
+// `as` is null.
 struct Array {
   void* data = nullptr;
   Shape shape;

@@ -1,5 +1,6 @@
 #include "column_sums.h"
 
+#include "../core/ceil_div.h"
 #include "../core/parallel.h"
 #include "../core/scratch.h"
 #include "elementwise.h"
@@ -15,7 +16,7 @@ constexpr int column_sums_slot = 10;
 template <class T>
 void column_sums(int64_t rows, int64_t columns, const T* x, int64_t stride, T* sum,
                  bool accumulate) {
-  int64_t blocks = (rows + block - 1) / block;
+  int64_t blocks = ceil_div(rows, block);
   T* partial = scratch<T>(column_sums_slot, blocks * columns);
   const Elementwise<T>& kernel = elementwise<T>();
   parallel_for(blocks, 1, [&](int64_t begin, int64_t end) {

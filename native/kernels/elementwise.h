@@ -8,7 +8,6 @@ namespace protea {
 // Vectorised maps over contiguous spans. y may be x.
 template <class T>
 struct Elementwise {
-  void (*exp)(int64_t n, const T* x, T* y);  // relative error of a few ulp
   void (*gelu)(int64_t n, const T* x, T* y);
   // dx = or += dy gelu'(x)
   void (*gelu_back)(int64_t n, const T* x, const T* dy, T* dx, bool accumulate);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "../core/ceil_div.h"
 #include "../core/parallel.h"
 #include "../core/scratch.h"
 #include "elementwise.h"
@@ -19,8 +20,6 @@ constexpr int64_t piece_work = 4 << 20, pieces_per_thread = 8;
 // The left operand is packed when its rows lie further apart than this: rows a page apart share
 // sets of the L1 cache.
 constexpr int64_t near_rows = 3072;  // bytes
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Cuts `size` into `count` parts that differ by at most one unit: where part `i` begins.
 int64_t part(int64_t size, int64_t count, int64_t i, int64_t unit) {

@@ -45,12 +45,4 @@ const char* name_of(Isa isa) {
   }
 }
 
-bool has_bf16() {
-#if defined(__x86_64__)
-  return isa() == Isa::Avx512 && __builtin_cpu_supports("avx512bf16");
-#else
-  return false;
-#endif
-}
-
 }  // namespace protea

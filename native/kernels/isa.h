@@ -10,9 +10,6 @@ enum class Isa { Portable, Avx2, Avx512 };
 Isa isa();
 const char* name_of(Isa isa);
 
-// True when bf16 dot products (AVX512-BF16) are there as well.
-bool has_bf16();
-
 // One value per instruction set, of which this machine's is given. Families of kernels are structs
 // of function pointers; see elementwise.h for the pattern.
 template <class Family>

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "../core/ceil_div.h"
 #include "gemm_tiles.h"
 
 namespace protea {
@@ -13,7 +14,7 @@ constexpr int64_t block_depth = 256;
 // The i-th of `count` equal parts of some bytes, into the L2 cache.
 void fetch_part(const void* from, int64_t bytes, int64_t i, int64_t count) {
   constexpr int64_t line = 64;
-  int64_t lines = (bytes + line - 1) / line;
+  int64_t lines = ceil_div(bytes, line);
   for (int64_t l = lines * i / count; l < lines * (i + 1) / count; l++)
     __builtin_prefetch(static_cast<const char*>(from) + l * line, 0, 2);
 }
@@ -24,7 +25,7 @@ void fetch_part(const void* from, int64_t bytes, int64_t i, int64_t count) {
 template <class T>
 Panels<T>::Panels(Matrix<T> b, int64_t depth, int64_t columns) : depth_(depth), columns_(columns) {
   const GemmTiles<T>& tiles = gemm_tiles<T>();
-  panels_ = (columns + tiles.columns - 1) / tiles.columns;
+  panels_ = ceil_div(columns, tiles.columns);
   packed_.resize(panels_ * tiles.columns * depth + GemmTiles<T>::slack);
   T* to = packed_.data();
   for (int64_t k = 0; k < depth; k += block_depth)
@@ -41,8 +42,8 @@ template <class T>
 void Panels<T>::multiply(int64_t rows, const T* a, int64_t lda, T* c, int64_t ldc, bool accumulate,
                          const T* ahead) const {
   const GemmTiles<T>& tiles = gemm_tiles<T>();
-  int64_t strips = (rows + tiles.max_rows - 1) / tiles.max_rows;
-  int64_t steps = (depth_ + block_depth - 1) / block_depth * panels_ * strips, step = 0;
+  int64_t strips = ceil_div(rows, tiles.max_rows);
+  int64_t steps = ceil_div(depth_, block_depth) * panels_ * strips, step = 0;
   const T* panel = packed_.data();
   for (int64_t k = 0; k < depth_; k += block_depth)
     for (int64_t column = 0; column < columns_; column += tiles.columns) {

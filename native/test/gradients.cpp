@@ -96,6 +96,20 @@ void gives_memory_of_their_own(Device device) {
   test::expect(found[0].storage != found[1].storage, "gradients given away share no memory");
 }
 
+// A handle that is freed asks for nothing; what goes through its tensor is not lost.
+void goes_through_freed_tensors(Device device) {
+  Graph g(device);
+  Tensor q = g.made(g.p.shape, 3), middle = g.scaled(g.p, 4);
+  g.runtime.tape().watch(q);
+  Tensor y = g.residual(g.residual(g.p, middle), q);
+  g.runtime.tape().unwatch(q);
+  g.runtime.tape().unwatch(middle);
+  test::expect(!g.runtime.tape().tracks(q), "a freed tensor is forgotten");
+  std::vector<Tensor> found = g.back(y, {g.p, q});
+  g.expect_times(found[0], 5, "past freed tensors");
+  test::expect(!found[1], "a freed tensor gets no gradient");
+}
+
 // In a branch with a scale only the gradient of x is passed on.
 void scales_the_branch(Device device) {
   Graph g(device);
@@ -129,6 +143,7 @@ void test_gradients(Device device) {
   adds_to_what_is_there(device);
   goes_through_reshapes(device);
   gives_memory_of_their_own(device);
+  goes_through_freed_tensors(device);
   scales_the_branch(device);
   needs_no_copies(device);
 }

@@ -6,12 +6,6 @@ namespace protea::PROTEA_ISA {
 namespace {
 
 template <class T>
-void exp_span(int64_t n, const T* x, T* y) {
-#pragma omp simd
-  for (int64_t i = 0; i < n; i++) y[i] = exp_of(x[i]);
-}
-
-template <class T>
 void gelu(int64_t n, const T* x, T* y) {
 #pragma omp simd
   for (int64_t i = 0; i < n; i++) y[i] = x[i] * normal_cdf(x[i], normal_decay(x[i]));
@@ -72,7 +66,7 @@ void add_rows(int64_t rows, int64_t columns, const T* x, int64_t stride, T* sum,
 }
 
 template <class T>
-constexpr Elementwise<T> family = {exp_span<T>,    gelu<T>,      gelu_back<T>, swiglu<T>,
+constexpr Elementwise<T> family = {gelu<T>,        gelu_back<T>, swiglu<T>,
                                    swiglu_back<T>, bias_gelu<T>, add_rows<T>};
 
 }  // namespace
