@@ -11,10 +11,8 @@ namespace protea::gpu {
 namespace {
 
 constexpr size_t workspace_bytes = size_t{32} << 20;  // what NVIDIA advises for Hopper
-constexpr int workspace_slot = Gpu::first_inner_slot + 4, left_slot = Gpu::first_inner_slot + 5,
-              right_slot = Gpu::first_inner_slot + 6, trial_slot = Gpu::first_inner_slot + 7,
-              bias_slot = Gpu::first_inner_slot + 8;
 
+constexpr size_t most_plans = 1024;            // masked tokens come in another number each step
 constexpr uint32_t least_bias_alignment = 16;  // that the epilogues of older versions read by
 
 uint32_t alignment_of(const void* data) {
@@ -47,14 +45,18 @@ Blas::Blas(Gpu& gpu) : gpu_(gpu), api_(lt::load(note_)) {
 
 Blas::~Blas() { release(); }
 
-void Blas::release() {
-  if (!api_) return;
+void Blas::forget_plans() {
   for (auto& [shape, plan] : plans_) {
     for (lt::Layout layout : {plan.a, plan.b, plan.c})
       if (layout) api_->layout_destroy(layout);
     if (plan.desc) api_->desc_destroy(plan.desc);
   }
   plans_.clear();
+}
+
+void Blas::release() {
+  if (!api_) return;
+  forget_plans();
   if (handle_) api_->destroy(handle_);
   api_ = nullptr;
 }
@@ -102,7 +104,7 @@ const void* Blas::bias_beside(Target c, const Epilogue& epilogue, int64_t N) {
   const float* bias = epilogue.bias;
   if (!bias || !c.half) return bias;
   if (epilogue.rounded_bias) return epilogue.rounded_bias;
-  bf16* to = gpu_.scratch<bf16>(bias_slot, rounded_row(N));
+  bf16* to = gpu_.scratch<bf16>(Gpu::bias_slot, rounded_row(N));
   round_rows(gpu_, View{bias, 1, N, N, 1}, to, 1, rounded_row(N));
   return to;
 }
@@ -116,8 +118,8 @@ bool Blas::multiply(Precision precision, int64_t M, int64_t N, int64_t K, Matrix
   if (!half && (!a.data || !b.data || !target.data)) return false;
   void* c = target.half ? static_cast<void*>(target.half) : target.data;
   if (half) {
-    a = in_halves(left_slot, a, a.transpose ? K : M, a.transpose ? M : K);
-    b = in_halves(right_slot, b, b.transpose ? N : K, b.transpose ? K : N);
+    a = in_halves(Gpu::left_slot, a, a.transpose ? K : M, a.transpose ? M : K);
+    b = in_halves(Gpu::right_slot, b, b.transpose ? N : K, b.transpose ? K : N);
   }
   Shape shape{M,
               N,
@@ -133,12 +135,14 @@ bool Blas::multiply(Precision precision, int64_t M, int64_t N, int64_t K, Matrix
               alignment_of(b.data),
               alignment_of(c),
               bias ? alignment_of(bias) : 0};
+  if (plans_.size() == most_plans) forget_plans();
   auto [at, fresh] = plans_.try_emplace(shape);
   Plan& plan = at->second;
   if (fresh) plan.usable = choose(plan, shape, bias);
   if (!plan.usable) return false;
   if (bias && api_->desc_set(plan.desc, lt::BiasPointer, &bias, sizeof bias)) return false;
-  void* workspace = plan.workspace ? gpu_.scratch<char>(workspace_slot, workspace_bytes) : nullptr;
+  void* workspace =
+      plan.workspace ? gpu_.scratch<char>(Gpu::workspace_slot, workspace_bytes) : nullptr;
   const float one = 1, beta = accumulate ? 1 : 0;
   return api_->matmul(handle_, plan.desc, &one, b.data, plan.b, a.data, plan.a, &beta, c, plan.c, c,
                       plan.c, &plan.algorithm, workspace, plan.workspace, gpu_.stream()) == 0;
@@ -192,7 +196,7 @@ std::string Blas::trial(Precision precision, bool to_half, bool transpose_a, boo
   std::vector<float> numbers(sizes);
   for (int64_t i = 0; i < sizes; i++) numbers[i] = static_cast<float>(std::sin(1.0 + i));
   std::copy_n(numbers.end() - 2 * M * N, M * N, numbers.end() - M * N);
-  float* data = gpu_.constants<float>(trial_slot, numbers);
+  float* data = gpu_.constants<float>(Gpu::trial_slot, numbers);
   Matrix a{data, transpose_a ? M : K, transpose_a};
   Matrix b{data + M * K, transpose_b ? K : N, transpose_b};
   const float* bias = data + M * K + K * N;

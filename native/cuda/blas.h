@@ -47,6 +47,7 @@ class Blas {
   bool choose(Plan& plan, const Shape& shape, const void* bias);
   std::string trial(Precision precision, bool to_half, bool transpose_a, bool transpose_b);
   std::string try_out();  // empty: all is well
+  void forget_plans();
   void release();
 
   Gpu& gpu_;

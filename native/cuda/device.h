@@ -50,10 +50,22 @@ class Gpu : public Accelerator {
   Precision precision() const { return precision_; }
   gpu::Blas& blas();  // opened at the first product
 
-  // Working memory: one growing buffer a slot, kept between calls. Ops use slots 0 ... 7; what
-  // they call (gemm, sums) uses the rest. Contents are undefined at entry.
-  static constexpr int slots = 17;
-  static constexpr int first_inner_slot = 8;
+  // Working memory: one growing buffer a slot, kept between calls. Slots 0 ... 7 are the op's; each
+  // helper that an op calls has slots of its own. Contents are undefined at entry.
+  enum HelperSlot : int {
+    column_slot = 8,  // sums.cuh
+    total_slot,
+    halves_slot,  // nearest.cu
+    rough_slot,
+    product_slot,    // gemm.cu
+    log_sums_slot,   // log_sums.cu
+    workspace_slot,  // blas.cu
+    left_slot,
+    right_slot,
+    trial_slot,
+    bias_slot,
+    slots
+  };
   template <class T>
   T* scratch(int slot, size_t count) {
     return static_cast<T*>(scratch_bytes(slot, count * sizeof(T)));
@@ -99,10 +111,15 @@ void launch_on(Gpu& gpu, const char* name, void (*kernel)(P...), const Grid& gri
 
 // Blocks of `threads` for `count` elements, one each, or less for a grid-stride loop.
 inline Grid cover(int64_t count, int threads = 256, int64_t most = 1 << 16) {
-  int64_t blocks = (count + threads - 1) / threads;
+  int64_t blocks = ceil_div(count, threads);
   if (blocks > most) blocks = most;
   return {dim3(static_cast<unsigned>(blocks > 0 ? blocks : 1)),
           dim3(static_cast<unsigned>(threads))};
+}
+
+// A warp for each of `count`, eight a block.
+inline Grid a_warp_each(int64_t count) {
+  return {dim3(static_cast<unsigned>(ceil_div(count, 8))), dim3(256)};
 }
 
 // for (i : each(n)): a grid-stride loop over n elements.

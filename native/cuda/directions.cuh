@@ -25,14 +25,13 @@ template <bool whole_block>
 __global__ void __launch_bounds__(row_bound<whole_block>)
     lengths_kernel(int64_t rows, int64_t D, const float* x, double eps, float* length,
                    float* inverse, double* exact_inverse) {
-  RowTeam<whole_block> team;
-  bool inside = team.row < rows;
-  const float* from = x + (inside ? team.row : 0) * D;
+  RowTeam<whole_block> team(rows);
+  const float* from = x + team.row * D;
   double square = 0;
   for (int64_t d = team.index; d < D; d += team.size)
     square += static_cast<double>(from[d]) * from[d];
   double found = sqrt(team.sum(square)), inverted = 1 / (found < eps ? eps : found);
-  if (!inside || team.index > 0) return;
+  if (!team.inside || team.index > 0) return;
   if (length) length[team.row] = static_cast<float>(found);
   if (inverse) inverse[team.row] = static_cast<float>(inverted);
   if (exact_inverse) exact_inverse[team.row] = inverted;

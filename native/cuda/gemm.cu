@@ -11,7 +11,6 @@
 namespace protea::gpu {
 namespace {
 
-constexpr int product_slot = Gpu::first_inner_slot + 2;
 constexpr int depth = 32;  // of a step
 constexpr int64_t least_depth = 256, most_splits = 32;
 
@@ -88,34 +87,17 @@ __global__ void join_kernel(const float* partial, int64_t pieces, Result result)
   }
 }
 
-struct Gelu {
-  const float* c;
-  GPU_DEVICE float operator()(int64_t i) const { return gelu(c[i]); }
-};
-
-struct GeluOfNumber {
-  GPU_DEVICE float operator()(float x) const { return gelu(x); }
-};
-
-struct GeluOfRows {
-  const float* c;
-  int64_t stride;
-  GPU_DEVICE Gelu row(int64_t i) const { return {c + i * stride}; }
-};
-
-int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 template <class T, int TM, int TN>
 void run(Gpu& gpu, const Operand& a, const Operand& b, const Result& result, int64_t K) {
   using Product = Tile<T, TM, TN>;
-  int64_t down = ceiling(result.M, Product::rows), across = ceiling(result.N, Product::columns);
+  int64_t down = ceil_div(result.M, Product::rows), across = ceil_div(result.N, Product::columns);
   // Few tiles: K is cut into pieces so that every processor has work.
-  int64_t wanted = ceiling(2 * gpu.processors(), down * across);
+  int64_t wanted = ceil_div(2 * gpu.processors(), down * across);
   int64_t pieces = std::clamp<int64_t>(std::min(wanted, K / least_depth), 1, most_splits);
-  int64_t piece = ceiling(ceiling(std::max<int64_t>(K, 1), pieces), depth) * depth;
-  pieces = ceiling(std::max<int64_t>(K, 1), piece);
+  int64_t piece = ceil_div(ceil_div(std::max<int64_t>(K, 1), pieces), depth) * depth;
+  pieces = ceil_div(std::max<int64_t>(K, 1), piece);
   float* partial =
-      pieces > 1 ? gpu.scratch<float>(product_slot, pieces * result.M * result.N) : nullptr;
+      pieces > 1 ? gpu.scratch<float>(Gpu::product_slot, pieces * result.M * result.N) : nullptr;
   dim3 blocks(static_cast<unsigned>(across), static_cast<unsigned>(down),
               static_cast<unsigned>(pieces));
   GPU_LAUNCH(gpu, (gemm_kernel<T, TM, TN>), Grid{blocks, dim3(tile_threads)}, a, b, result, piece,
@@ -125,7 +107,7 @@ void run(Gpu& gpu, const Operand& a, const Operand& b, const Result& result, int
 
 template <class T>
 void choose(Gpu& gpu, const Operand& a, const Operand& b, const Result& result, int64_t K) {
-  bool large = ceiling(result.M, 128) * ceiling(result.N, 128) >= gpu.processors();
+  bool large = ceil_div(result.M, 128) * ceil_div(result.N, 128) >= gpu.processors();
   if (large)
     run<T, 8, 8>(gpu, a, b, result, K);
   else
@@ -143,13 +125,12 @@ Operand operand(Precision precision, const Matrix& m, int64_t rows, int64_t dept
           depth,  turned ? 1 : stride,        turned ? stride : 1};
 }
 
-void store_gelu(Gpu& gpu, Target c, int64_t ldc, Target to, int64_t M, int64_t N) {
+// By cuBLASLt's epilogue it would be the approximation by tanh.
+void store_gelu(Gpu& gpu, Target c, Target to, int64_t size) {
   if (to.half)
-    map_eights(gpu, GeluOfNumber{}, to.half, M * N, static_cast<const bf16*>(c.half));
-  else if (ldc == N)
-    store(gpu, Gelu{c.data}, to.data, M * N);
+    map_stored(gpu, Gelu{}, to.half, size, static_cast<const bf16*>(c.half));
   else
-    store_rows(gpu, GeluOfRows{c.data, ldc}, to.data, M, N);
+    map_stored(gpu, Gelu{}, to.data, size, static_cast<const float*>(c.data));
 }
 
 }  // namespace
@@ -168,10 +149,9 @@ void own_gemm(Gpu& gpu, Precision precision, int64_t M, int64_t N, int64_t K, Ma
 void gemm(Gpu& gpu, Precision precision, int64_t M, int64_t N, int64_t K, Matrix a, Matrix b,
           Target c, int64_t ldc, bool accumulate, Epilogue epilogue) {
   if (M == 0 || N == 0) return;
-  // Its GELU is the approximation by tanh, so ours follows in a pass of its own.
   if (!gpu.blas().multiply(precision, M, N, K, a, b, c, ldc, accumulate, epilogue))
     return own_gemm(gpu, precision, M, N, K, a, b, c, ldc, accumulate, epilogue);
-  if (epilogue.gelu) store_gelu(gpu, c, ldc, epilogue.gelu, M, N);
+  if (epilogue.gelu) store_gelu(gpu, c, epilogue.gelu, M * N);
 }
 
 Matrix round_once(Gpu& gpu, Precision precision, int slot, Matrix matrix, int64_t rows,

@@ -38,8 +38,8 @@ struct Target {
   constexpr explicit operator bool() const { return data || half; }
 };
 
-// C += bias for every row, then gelu = GELU(C), as long as C (M, N) and stored like it; in bf16 C
-// has no numbers between its rows. Not given: not done.
+// C += bias for every row, then gelu = GELU(C), (M, N) and stored like C, which then has no numbers
+// between its rows. Not given: not done.
 struct Epilogue {
   const float* bias = nullptr;
   Target gelu = {};

@@ -27,10 +27,9 @@ bool Landing::add_pad() {
     cudaGetLastError();
     return false;
   }
-  Pad pad{static_cast<char*>(data)};
+  Pad& pad = pads_.emplace_front(Pad{static_cast<char*>(data)});
   for (cudaEvent_t* event : {&pad.filled, &pad.emptied})
     check_cuda(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "an event");
-  pads_.push_front(pad);
   return true;
 }
 

@@ -44,7 +44,7 @@ void store(Gpu& gpu, Map map, To* to, int64_t n, bool accumulate = false) {
   // Few elements go one to a thread, so that no processor is left without any.
   constexpr int64_t whole_span = map_each * map_threads;
   int64_t span = n / whole_span < gpu.processors() ? map_threads : whole_span;
-  int64_t turns = (n + span - 1) / span;
+  int64_t turns = ceil_div(n, span);
   GPU_LAUNCH(gpu, (map_kernel<Map, To>), cover(turns * map_threads, map_threads), map, to, n, span,
              accumulate);
 }
@@ -74,7 +74,7 @@ template <class Map, class To>
 void store_rows(Gpu& gpu, Map map, To* to, int64_t rows, int64_t columns, bool accumulate = false) {
   if (rows <= 0 || columns <= 0) return;
   constexpr int64_t warps = map_threads / 32, most = 65535;
-  int64_t across = (columns + row_piece - 1) / row_piece, down = (rows + warps - 1) / warps;
+  int64_t across = ceil_div(columns, row_piece), down = ceil_div(rows, warps);
   dim3 blocks(static_cast<unsigned>(across), static_cast<unsigned>(down < most ? down : most));
   GPU_LAUNCH(gpu, (map_rows_kernel<Map, To>), Grid{blocks, dim3(map_threads)}, map, to, rows,
              columns, accumulate);
@@ -86,6 +86,21 @@ void store_rows(Gpu& gpu, Map map, const Gradient& to) {
   if (to)
     store_rows(gpu, map, to.as<float>(), to.array.shape.rows(), to.array.dim(-1), to.accumulate);
 }
+
+// f of each number of one array, or of each pair of two.
+template <class F>
+struct OfOne {
+  const float* x;
+  F f = {};
+  GPU_DEVICE float operator()(int64_t i) const { return f(x[i]); }
+};
+
+template <class F>
+struct OfTwo {
+  const float *x, *y;
+  F f = {};
+  GPU_DEVICE float operator()(int64_t i) const { return f(x[i], y[i]); }
+};
 
 // A copy.
 template <class T>

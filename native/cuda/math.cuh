@@ -12,6 +12,15 @@ GPU_DEVICE float gelu_slope(float x) {
   return 0.5f * (1 + erff(x * 0.70710678118654752f)) + x * density;
 }
 
+struct Gelu {
+  GPU_DEVICE float operator()(float x) const { return gelu(x); }
+};
+
+// dx of y = GELU(x)
+struct GeluSlope {
+  GPU_DEVICE float operator()(float x, float dy) const { return dy * gelu_slope(x); }
+};
+
 GPU_DEVICE float sigmoid(float x) { return 1 / (1 + expf(-x)); }
 
 }  // namespace protea::gpu

@@ -19,7 +19,6 @@ constexpr int side = 128;  // rows, and columns, of a tile
 constexpr int depth = 64;  // of a step
 constexpr int stride = tile_stride<f16>(depth), operand = side * stride;
 constexpr int most_listed = 256;  // pairs of a tile; with more, all are computed again
-constexpr int halves_slot = Gpu::first_inner_slot, rough_slot = Gpu::first_inner_slot + 1;
 
 using Rough = Tile<f16, side / 16, side / 16>;
 
@@ -204,8 +203,8 @@ __global__ void __launch_bounds__(tile_threads) search_kernel(Search search) {
 void search_nearest(Gpu& gpu, const Directions& u, Candidate* best) {
   static_assert(2 * side == tile_threads);
   int64_t rows = whole(u.rows, side), padded = whole(u.depth, depth), tiles = rows / side;
-  f16* halves = gpu.scratch<f16>(halves_slot, rows * padded);
-  auto* rough = gpu.scratch<unsigned>(rough_slot, u.rows);
+  f16* halves = gpu.scratch<f16>(Gpu::halves_slot, rows * padded);
+  auto* rough = gpu.scratch<unsigned>(Gpu::rough_slot, u.rows);
   gpu.fill(best, 0, u.rows * sizeof(Candidate));
   gpu.fill(rough, 0, u.rows * sizeof(unsigned));
   round_rows(gpu, u, halves, rows, padded);

@@ -46,6 +46,6 @@ void round_rows(Gpu& gpu, const V& from, T* to, int64_t rows, int64_t columns) {
     round_each<T, 2>(gpu, from, to, rows, columns);
 }
 
-inline int64_t whole(int64_t size, int64_t unit) { return (size + unit - 1) / unit * unit; }
+inline int64_t whole(int64_t size, int64_t unit) { return ceil_div(size, unit) * unit; }
 
 }  // namespace protea::gpu

@@ -1,7 +1,7 @@
 #pragma once
 // A row is worked on by a team: a warp, or a whole block when the row is long, a large one when it
 // is very long: a few rows leave room for no more than a block a processor. All threads of a block
-// reach every sum; rows past the end are computed on a row that exists and not written.
+// reach every sum; a team past the end computes on a row that exists and writes nothing.
 #include "block.cuh"
 #include "device.h"
 
@@ -17,15 +17,19 @@ constexpr int row_bound = whole_block ? most_row_threads : row_threads;
 
 template <bool whole_block>
 struct RowTeam {
-  int64_t row;  // may be past the end
+  bool inside;  // there is a row for this team
+  int64_t row;  // its own, or the first
   int index;    // of the thread in its team
   int size;
 
-  GPU_DEVICE RowTeam()
-      : row(whole_block ? blockIdx.x
-                        : static_cast<int64_t>(blockIdx.x) * (row_threads / 32) + warp_index()),
-        index(whole_block ? static_cast<int>(threadIdx.x) : lane_index()),
-        size(whole_block ? static_cast<int>(blockDim.x) : 32) {}
+  GPU_DEVICE explicit RowTeam(int64_t rows)
+      : index(whole_block ? static_cast<int>(threadIdx.x) : lane_index()),
+        size(whole_block ? static_cast<int>(blockDim.x) : 32) {
+    int64_t own = blockIdx.x;
+    if constexpr (!whole_block) own = own * (row_threads / 32) + warp_index();
+    inside = own < rows;
+    row = inside ? own : 0;
+  }
 
   // use(d) for each number d of a row of D that is this thread's. Of eight the loads are under way
   // together, where use() stores nothing that it might load: state it by __restrict__.
@@ -107,7 +111,7 @@ void launch_rows(Gpu& gpu, const char* name, void (*by_block)(P...), void (*by_w
                  int64_t rows, int64_t D, A... arguments) {
   if (rows == 0) return;
   bool whole = D > long_row;
-  int64_t blocks = whole ? rows : (rows + row_threads / 32 - 1) / (row_threads / 32);
+  int64_t blocks = whole ? rows : ceil_div(rows, row_threads / 32);
   Grid grid{dim3(static_cast<unsigned>(blocks)),
             dim3(D < very_long_row ? row_threads : most_row_threads)};
   launch_on(gpu, name, whole ? by_block : by_warp, grid, arguments...);

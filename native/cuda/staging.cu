@@ -33,10 +33,9 @@ std::shared_ptr<Staging::Buffer> Staging::take(size_t bytes) {
                                          " bytes of pinned memory asked, " +
                                          std::to_string(total_) + " in use");
     }
-    check_cuda(cudaEventCreateWithFlags(&made->served, cudaEventDisableTiming), "an event");
     total_ += made->bytes;
-    found = made.get();
-    buffers_.push_back(std::move(made));
+    found = buffers_.emplace_back(std::move(made)).get();
+    check_cuda(cudaEventCreateWithFlags(&found->served, cudaEventDisableTiming), "an event");
   }
   found->used = true;
   return {found, [this](Buffer* buffer) {

@@ -1,6 +1,6 @@
 #pragma once
 // Arrays in f32 or in bf16: what only products read is stored as they round it.
-#include "device.h"
+#include "map.cuh"
 
 namespace protea::gpu {
 
@@ -47,11 +47,23 @@ __global__ void map_eights_kernel(F f, bf16* to, int64_t n, From... from) {
   if (last < n) to[last] = rounded<bf16>(f(to_float(from[last])...));
 }
 
-// F is a struct with a device operator() of as many numbers as there are arrays in bf16.
+// to_i = f(from_i...) between arrays that are all f32 or all bf16. F is a struct with a device
+// operator() of one number or of two.
+template <class F>
+void map_stored(Gpu& gpu, F f, float* to, int64_t n, const float* x) {
+  store(gpu, OfOne<F>{x, f}, to, n);
+}
+
+template <class F>
+void map_stored(Gpu& gpu, F f, float* to, int64_t n, const float* x, const float* y) {
+  store(gpu, OfTwo<F>{x, y, f}, to, n);
+}
+
 template <class F, class... From>
-void map_eights(Gpu& gpu, F f, bf16* to, int64_t n, const From*... from) {
+void map_stored(Gpu& gpu, F f, bf16* to, int64_t n, const From*... from) {
   if (n > 0)
-    GPU_LAUNCH(gpu, (map_eights_kernel<F, const From*...>), cover((n + 7) / 8), f, to, n, from...);
+    GPU_LAUNCH(gpu, (map_eights_kernel<F, const From*...>), cover(ceil_div(n, 8)), f, to, n,
+               from...);
 }
 
 }  // namespace protea::gpu

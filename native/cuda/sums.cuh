@@ -13,7 +13,6 @@ constexpr int piece_teams = 8, most_join_teams = 32;
 // A total's pieces are short: few long ones would leave most of a card idle.
 constexpr int64_t rows_per_piece = 128, elements_per_piece = 1 << 10;
 constexpr int total_threads = 256;
-constexpr int column_slot = Gpu::first_inner_slot, total_slot = Gpu::first_inner_slot + 1;
 
 // The warps' sums of a column, added in the warps' order; the first warp gets the result.
 template <int most_teams, class V>
@@ -67,10 +66,10 @@ template <class Term, class Finish>
 void sum_each_column(Gpu& gpu, Term term, int64_t rows, int64_t columns, Finish finish) {
   using V = decltype(term(rows, columns));
   if (columns == 0) return;
-  int64_t pieces = (rows + rows_per_piece - 1) / rows_per_piece;
+  int64_t pieces = ceil_div(rows, rows_per_piece);
   int64_t teams = std::clamp<int64_t>(pieces, 1, most_join_teams);
-  V* partial = gpu.scratch<V>(column_slot, (pieces ? pieces : 1) * columns);
-  auto across = static_cast<unsigned>((columns + sum_columns - 1) / sum_columns);
+  V* partial = gpu.scratch<V>(Gpu::column_slot, (pieces ? pieces : 1) * columns);
+  auto across = static_cast<unsigned>(ceil_div(columns, sum_columns));
   if (pieces)
     GPU_LAUNCH(gpu, (column_pieces_kernel<Term, V>),
                (Grid{dim3(across, static_cast<unsigned>(pieces)), dim3(piece_teams * sum_columns)}),
@@ -125,8 +124,8 @@ __global__ void join_total_kernel(const double* pieces, int64_t count, Finish fi
 
 template <class Term, class Finish>
 void total(Gpu& gpu, Term term, int64_t n, Finish finish) {
-  int64_t pieces = (n + elements_per_piece - 1) / elements_per_piece;
-  double* partial = gpu.scratch<double>(total_slot, pieces ? pieces : 1);
+  int64_t pieces = ceil_div(n, elements_per_piece);
+  double* partial = gpu.scratch<double>(Gpu::total_slot, pieces ? pieces : 1);
   if (pieces)
     GPU_LAUNCH(gpu, total_pieces_kernel<Term>,
                Grid{dim3(static_cast<unsigned>(pieces)), dim3(total_threads)}, term, n, partial);

@@ -1,14 +1,14 @@
 // adamw: one step of AdamW over many parameters, with clipping and the EMA teacher, in place
-//   n = number of parameters; inputs: guard () or none, then param, grad or none, exp_avg,
-//   exp_avg_sq, teacher or none for each. A parameter without a gradient is left as it is; its
-//   teacher follows.
-//     g <- g clip_scale;  p <- p (1 - lr weight_decay)
-//     m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2
+//     g <- g clip_scale,  clip_scale = min(1, clip / (||g|| + 1e-6))
+//     p <- p (1 - lr weight_decay)
+//     m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g²
 //     p <- p - lr (m / (1 - b1^step)) / (sqrt(v / (1 - b2^step)) + eps)
 //     teacher <- momentum teacher + (1 - momentum) p
-//   attrs: lists of n: lr, weight_decay, step (counts of this parameter, from 1), clip_group (whose
-//   gradients share a norm; -1: not clipped); clip (limit c; 0: off): clip_scale = min(1, c /
-//   (||g|| + 1e-6)); beta1, beta2, eps, momentum -> norms (n), that of each gradient (0: none)
+//   guard () or none, then for each of n parameters: param, grad or none, exp_avg, exp_avg_sq,
+//   teacher or none. A parameter without a gradient is left as it is; its teacher follows.
+//   attrs, lists of n: lr, weight_decay, step (counts of this parameter, from 1), clip_group (whose
+//   gradients share a norm, in [0, n); -1: not clipped); clip (0: off), beta1, beta2, eps, momentum
+//   -> norms (n), that of each gradient (0: none)
 //   If guard, or any gradient norm, is not finite, nothing changes; the caller sees it in norms.
 //   changes param, exp_avg, exp_avg_sq and teacher; no gradient
 //   Loshchilov and Hutter 2019, algorithm 2; Caron et al. 2021 for clipping and EMA
@@ -21,14 +21,8 @@
 #include "adamw.h"
 
 namespace protea {
-namespace {
 
-constexpr size_t stride = 5;
-enum { param, grad, exp_avg, exp_avg_sq, teacher };
-
-size_t slot(size_t i, int which) { return 1 + i * stride + which; }
-
-}  // namespace
+using namespace adamw_inputs;
 
 Outputs adamw_infer(std::span<const Tensor> in, const Attrs& attrs) {
   check(in.size() > 1 && in.size() % stride == 1, Code::Shape,
@@ -51,6 +45,9 @@ Outputs adamw_infer(std::span<const Tensor> in, const Attrs& attrs) {
     }
     outputs.mutates.push_back(slot(i, param));
     check(attrs.list("step")[i] >= 1, Code::Unsupported, "[adamw] step must be >= 1");
+    double group = attrs.list("clip_group")[i];
+    check(group >= -1 && group < static_cast<double>(n), Code::Unsupported,
+          "[adamw] clip_group must be -1 or in [0, ", n, "), got ", group);
   }
   return outputs;
 }
@@ -61,7 +58,7 @@ constexpr int64_t grain = 1 << 14;
 
 double norm_of(const Array& x) {
   int64_t n = x.size();
-  std::vector<double> partial((n + grain - 1) / grain);
+  std::vector<double> partial(ceil_div(n, grain));
   parallel_for(n, grain, [&](int64_t begin, int64_t end) {
     partial[begin / grain] = protea::adamw().square(end - begin, x.as<float>() + begin);
   });
@@ -77,7 +74,7 @@ std::vector<double> clip_scales(const Attrs& attrs, const double* norms, size_t 
   if (clip <= 0) return scales;
   std::span<const double> group = attrs.list("clip_group");
   for (size_t i = 0; i < n; i++)
-    if (group[i] >= 0) square.at(static_cast<size_t>(group[i])) += norms[i] * norms[i];
+    if (group[i] >= 0) square[static_cast<size_t>(group[i])] += norms[i] * norms[i];
   for (size_t i = 0; i < n; i++)
     if (group[i] >= 0)
       scales[i] = std::min(1.0, clip / (std::sqrt(square[static_cast<size_t>(group[i])]) + 1e-6));

@@ -6,10 +6,11 @@
 #include "adamw.h"
 
 namespace protea {
+
+using namespace adamw_inputs;
+
 namespace {
 
-constexpr size_t stride = 5;
-enum { param, grad, exp_avg, exp_avg_sq, teacher };
 constexpr int64_t chunk = 1 << 12;  // elements a block works on
 constexpr int threads = 256;
 constexpr int at_once = 4;  // elements of which a thread has loads under way
@@ -134,16 +135,15 @@ __global__ void __launch_bounds__(threads, 3)
 }
 
 Parameter parameter_of(const Run& run, size_t i) {
-  const Array* of = &run.in[1 + i * stride];
-  auto given = [&](int which) { return of[which] ? of[which].as<float>() : nullptr; };
-  return {.p = given(param),
-          .m = given(exp_avg),
-          .v = given(exp_avg_sq),
-          .teacher = given(teacher),
-          .g = given(grad),
+  const Array* of = &run.in[slot(i, param)];
+  return {.p = of[param].as<float>(),
+          .m = of[exp_avg].as<float>(),
+          .v = of[exp_avg_sq].as<float>(),
+          .teacher = of[teacher].as<float>(),
+          .g = of[grad].as<float>(),
           .size = of[param].size(),
           .first_chunk = 0,
-          .chunks = (of[param].size() + chunk - 1) / chunk,
+          .chunks = ceil_div(of[param].size(), chunk),
           .step = adamw_step(run.attrs, i),
           .group = static_cast<int>(run.attrs.list("clip_group")[i])};
 }
@@ -155,8 +155,6 @@ void forward(const Run& run) {
   std::vector<int> owners;  // of the chunks of all parameters, one after another
   for (size_t i = 0; i < n; i++) {
     parameters.push_back(parameter_of(run, i));
-    check(parameters.back().group < static_cast<int>(n), Code::Unsupported,
-          "[adamw] clip_group must be below the number of parameters, ", n);
     parameters.back().first_chunk = static_cast<int64_t>(owners.size());
     owners.insert(owners.end(), static_cast<size_t>(parameters.back().chunks), static_cast<int>(i));
   }
@@ -172,8 +170,8 @@ void forward(const Run& run) {
   if (!owners.empty()) GPU_LAUNCH(gpu, square_kernel, grid, table, owner, squares);
   GPU_LAUNCH(gpu, norm_kernel, each, table, squares, norms);
   GPU_LAUNCH(gpu, scale_kernel, one, table, static_cast<int>(n), norms,
-             static_cast<float>(run.attrs.number("clip", 0)),
-             run.in[0] ? run.in[0].as<float>() : nullptr, groups, scales);
+             static_cast<float>(run.attrs.number("clip", 0)), run.in[0].as<float>(), groups,
+             scales);
   if (!owners.empty()) GPU_LAUNCH(gpu, update_kernel, grid, table, owner, scales, momentum);
 }
 

@@ -6,6 +6,14 @@
 
 namespace protea {
 
+// Where the inputs of parameter i stand, behind the guard.
+namespace adamw_inputs {
+constexpr size_t stride = 5;
+enum { param, grad, exp_avg, exp_avg_sq, teacher };
+
+inline size_t slot(size_t i, int which) { return 1 + i * stride + which; }
+}  // namespace adamw_inputs
+
 // The constants of parameter i's step, not clipped; see adamw.cpp for the equations.
 inline AdamWStep adamw_step(const Attrs& attrs, size_t i) {
   double lr = attrs.list("lr")[i], count = attrs.list("step")[i];

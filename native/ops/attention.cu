@@ -9,36 +9,22 @@ using gpu::block_tokens;
 using gpu::Heads;
 using gpu::Layout;
 using gpu::load_tile;
+using gpu::Running;
 using gpu::Saved;
 using gpu::score_stride;
 using gpu::Square;
 using gpu::Tile;
 using gpu::View;
 
-// The online softmax of a row: its largest score so far and the sum of e^(score - largest).
-struct Running {
-  float top, sum;
-};
-
 // Scores (64, 64) in shared memory become probabilities relative to the row's running top; returns,
 // by lane 0 of each row's warp, what older sums must be multiplied by. A warp takes eight rows.
 template <class T>
-GPU_DEVICE void soften(float* scores, T* p, int p_stride, Running* running, float* shrink,
+GPU_DEVICE void soften(const float* scores, T* p, int p_stride, Running* running, float* shrink,
                        int64_t keys) {
-  int lane = gpu::lane_index();
   for (int r = gpu::warp_index(); r < block_tokens; r += gpu::tile_threads / 32) {
-    float* row = scores + r * score_stride;
-    float a = lane < keys ? row[lane] : -INFINITY;
-    float b = lane + 32 < keys ? row[lane + 32] : -INFINITY;
-    float top = fmaxf(running[r].top, gpu::warp_max(fmaxf(a, b)));
-    float first = expf(a - top), second = expf(b - top);
-    float sum = gpu::warp_sum(first + second);
-    p[r * p_stride + lane] = gpu::rounded<T>(first);
-    p[r * p_stride + lane + 32] = gpu::rounded<T>(second);
-    __syncwarp();
-    if (lane > 0) continue;
-    shrink[r] = expf(running[r].top - top);
-    running[r] = {top, running[r].sum * shrink[r] + sum};
+    const float* row = scores + r * score_stride;
+    float factor = gpu::take_row(row, keys, nullptr, running[r], p + r * p_stride);
+    if (gpu::lane_index() == 0) shrink[r] = factor;
   }
 }
 
@@ -59,7 +45,7 @@ __global__ void __launch_bounds__(gpu::tile_threads)
   int64_t piece = block.piece, query = block.first;
   View values = gpu::transposed(heads.part(qkv, piece, 2));
   load_tile<block_tokens, W>(q, L::stride, heads.part(qkv, piece, 0), query, 0);
-  if (threadIdx.x < block_tokens) running[threadIdx.x] = {-INFINITY, 0};
+  if (threadIdx.x < block_tokens) running[threadIdx.x] = gpu::empty_running();
   Tile<T, 4, W / 16> output;
   output.clear();
   for (int64_t key = 0; key < heads.N; key += block_tokens) {
@@ -153,7 +139,7 @@ void forward(const Run& run) {
 template <class S>
 void find_delta(Gpu& gpu, const Run& run, const AttentionShape& s, float* delta) {
   int64_t rows = s.pieces() * s.N;
-  gpu::Grid warps{dim3(static_cast<unsigned>((rows + 7) / 8)), dim3(256)};
+  gpu::Grid warps = gpu::a_warp_each(rows);
   GPU_LAUNCH(gpu, gpu::delta_kernel<S>, warps, Heads(s), run.out[0].as<S>(), run.dout[0].as<S>(),
              delta, rows);
 }

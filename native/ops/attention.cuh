@@ -34,11 +34,11 @@ struct TokenBlock {
   int64_t piece, first;
 };
 GPU_DEVICE TokenBlock token_block(const Heads& heads, int tokens) {
-  int64_t blocks = (heads.N + tokens - 1) / tokens;
+  int64_t blocks = ceil_div(heads.N, tokens);
   return {blockIdx.x / blocks, blockIdx.x % blocks * tokens};
 }
 inline dim3 token_blocks(const AttentionShape& s, int tokens) {
-  return dim3(static_cast<unsigned>((s.N + tokens - 1) / tokens * s.pieces()));
+  return dim3(static_cast<unsigned>(ceil_div(s.N, tokens) * s.pieces()));
 }
 
 // The same matrix with rows and columns exchanged.

@@ -33,15 +33,15 @@ __global__ void __launch_bounds__(gpu::tile_threads)
 template <bool whole_block>
 __global__ void __launch_bounds__(gpu::row_bound<whole_block>)
     softmax_kernel(int64_t rows, int64_t N, float* p) {
-  gpu::RowTeam<whole_block> team;
-  bool inside = team.row < rows;
-  float* row = p + (inside ? team.row : 0) * N;
+  gpu::RowTeam<whole_block> team(rows);
+  float* row = p + team.row * N;
   float most = -INFINITY, sum = 0;
-  for (int64_t n = team.index; inside && n < N; n += team.size) most = fmaxf(most, row[n]);
+  for (int64_t n = team.index; team.inside && n < N; n += team.size) most = fmaxf(most, row[n]);
   most = team.max(most);
-  for (int64_t n = team.index; inside && n < N; n += team.size) sum += expf(row[n] - most);
+  for (int64_t n = team.index; team.inside && n < N; n += team.size) sum += expf(row[n] - most);
   sum = team.sum(sum);
-  for (int64_t n = team.index; inside && n < N; n += team.size) row[n] = expf(row[n] - most) / sum;
+  for (int64_t n = team.index; team.inside && n < N; n += team.size)
+    row[n] = expf(row[n] - most) / sum;
 }
 
 void forward(const Run& run) {
@@ -51,7 +51,7 @@ void forward(const Run& run) {
         " have no cuda kernel, got ", s.width);
   if (s.pieces() == 0) return;
   dim3 blocks = gpu::token_blocks(s, block_tokens);
-  blocks.y = static_cast<unsigned>((s.N + block_tokens - 1) / block_tokens);
+  blocks.y = static_cast<unsigned>(ceil_div(s.N, block_tokens));
   gpu::Grid grid{blocks, dim3(gpu::tile_threads), 2 * gpu::carved<float>(block_tokens * stride)};
   GPU_LAUNCH(Gpu::of(run), score_kernel, grid, Heads(s), run.in[0].as<float>(),
              run.out[0].as<float>());

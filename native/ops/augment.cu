@@ -163,7 +163,7 @@ struct Views {
 
   // Blocks of 256 for the views' pixels, about four a thread.
   gpu::Grid cover(int64_t pixels) const {
-    auto pieces = static_cast<unsigned>(std::clamp<int64_t>((pixels + 1023) / 1024, 1, 1024));
+    auto pieces = static_cast<unsigned>(std::clamp<int64_t>(ceil_div(pixels, 1024), 1, 1024));
     return {dim3(static_cast<unsigned>(views.size()), pieces), dim3(256)};
   }
 };
@@ -182,7 +182,7 @@ void forward(const Run& run) {
   GPU_LAUNCH(s.gpu, taps_kernel, (gpu::Grid{dim3(M, 2), dim3(128)}), views, s.side);
   GPU_LAUNCH(s.gpu, across_kernel, s.cover(s.most_pixels), views, s.side);
   GPU_LAUNCH(s.gpu, down_kernel, s.cover(pixels), views, s.side, levels);
-  auto threads = static_cast<unsigned>(std::min<int64_t>((pixels + 31) / 32 * 32, 1024));
+  auto threads = static_cast<unsigned>(std::min<int64_t>(ceil_div(pixels, 32) * 32, 1024));
   GPU_LAUNCH(s.gpu, change_kernel, (gpu::Grid{dim3(M), dim3(threads)}), views, s.side, levels,
              other, channels, run.out[0].as<float>());
 }

@@ -89,7 +89,7 @@ __global__ void __launch_bounds__(columns* teams)
 }
 
 gpu::Grid grid_of(int64_t D) {
-  return {dim3(static_cast<unsigned>((D + columns - 1) / columns)), dim3(columns * teams)};
+  return {dim3(static_cast<unsigned>(ceil_div(D, columns))), dim3(columns * teams)};
 }
 
 void forward(const Run& run) {
@@ -99,13 +99,11 @@ void forward(const Run& run) {
              run.out[0].as<float>(), run.out[1].as<float>(), run.out[2].as<float>());
 }
 
-float* wanted(const Gradient& to) { return to ? to.as<float>() : nullptr; }
-
 void backward(const Run& run) {
   const Array& x = run.in[0];
   const Gradient &dx = run.din[0], &dweight = run.din[1], &dbias = run.din[2];
-  Slopes slopes{wanted(dx),    wanted(dweight),    wanted(dbias),
-                dx.accumulate, dweight.accumulate, dbias.accumulate};
+  Slopes slopes{dx.as<float>(), dweight.as<float>(), dbias.as<float>(),
+                dx.accumulate,  dweight.accumulate,  dbias.accumulate};
   GPU_LAUNCH(Gpu::of(run), backward_kernel, grid_of(x.dim(1)), x.dim(0), x.dim(1), x.as<float>(),
              run.in[1].as<float>(), run.out[1].as<float>(), run.out[2].as<float>(),
              run.dout[0].as<float>(), slopes);

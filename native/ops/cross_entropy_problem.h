@@ -43,12 +43,12 @@ struct Problem {
         P(student.P),
         images(S / run.attrs.integer("views")),
         pairs(pairs_of(run.attrs, images)),
-        row_weight(run.in[6] ? run.in[6].as<T>() : nullptr),
+        row_weight(run.in[6].as<T>()),
         kept(keeps(R, blocks.K)) {}
 
   static LogitRows<T> rows_of(const Run& run, int first, const char* temperature) {
     const Array &z = run.in[first], &w = run.in[first + 1], &bias = run.in[first + 2];
-    return {z.as<T>(), w.as<T>(), bias ? bias.as<T>() : nullptr,
+    return {z.as<T>(), w.as<T>(), bias.as<T>(),
             z.dim(0),  z.dim(1),  static_cast<T>(1 / run.attrs.number(temperature))};
   }
 

@@ -25,7 +25,7 @@ constexpr int64_t grain = 1 << 14;
 
 void forward(const Run& run) {
   int64_t n = run.in[0].size();
-  std::vector<double> partial((n + grain - 1) / grain);
+  std::vector<double> partial(ceil_div(n, grain));
   with_floating(run.in[0].dtype, [&]<class T>() {
     const T *a = run.in[0].as<T>(), *b = run.in[1].as<T>();
     parallel_for(n, grain, [&](int64_t begin, int64_t end) {

@@ -15,7 +15,7 @@ void forward(const Run& run) {
   const Array &target = run.in[0], &guard = run.in[2];
   GPU_LAUNCH(Gpu::of(run), update_kernel, gpu::cover(target.size()), target.as<float>(),
              run.in[1].as<float>(), target.size(), static_cast<float>(run.attrs.number("momentum")),
-             guard ? guard.as<float>() : nullptr, run.out[0].as<int32_t>());
+             guard.as<float>(), run.out[0].as<int32_t>());
 }
 
 }  // namespace

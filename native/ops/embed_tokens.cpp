@@ -52,7 +52,7 @@ struct Tokens {
 
 void forward(const Run& run) {
   Tokens s(run);
-  const uint8_t* mask = run.in[4] ? run.in[4].as<uint8_t>() : nullptr;
+  const uint8_t* mask = run.in[4].as<uint8_t>();
   with_floating(run.in[0].dtype, [&]<class T>() {
     auto row = [&](int input, int64_t i) { return run.in[input].as<T>() + i * s.D; };
     parallel_for(s.B, 1, [&](int64_t begin, int64_t end) {
@@ -99,7 +99,7 @@ void back_patches(const Tokens& s, const Run& run, const uint8_t* mask) {
 
 void backward(const Run& run) {
   Tokens s(run);
-  const uint8_t* mask = run.in[4] ? run.in[4].as<uint8_t>() : nullptr;
+  const uint8_t* mask = run.in[4].as<uint8_t>();
   with_floating(run.dout[0].dtype, [&]<class T>() {
     const T* dy = run.dout[0].as<T>();
     auto all = [](int64_t) { return true; };

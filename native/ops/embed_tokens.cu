@@ -14,7 +14,7 @@ struct Tokens {
         N(run.in[0].dim(1)),
         D(run.in[0].dim(2)),
         R(run.in[3] ? run.in[3].dim(1) : 0),
-        mask(run.in[4] ? run.in[4].as<uint8_t>() : nullptr) {}
+        mask(run.in[4].as<uint8_t>()) {}
 
   GPU_DEVICE int64_t length() const { return 1 + R + N; }
 };
@@ -78,7 +78,7 @@ struct MaskTerm {
 };
 
 void forward(const Run& run) {
-  auto given = [&](int i) { return run.in[i] ? run.in[i].as<float>() : nullptr; };
+  auto given = [&](int i) { return run.in[i].as<float>(); };
   Value value{Tokens(run), given(0), given(1), given(2), given(3), given(5)};
   gpu::store_rows(Gpu::of(run), value, run.out[0].as<float>(), run.out[0].shape.rows(), value.s.D);
 }

@@ -52,7 +52,7 @@ void backward(const Run& run) {
   Gpu& gpu = Gpu::of(run);
   int64_t R = dx.array.dim(0);
   gpu::Followers takers = gpu::follow(gpu, 0, run.in[1].as<int32_t>(), run.in[1].size(), R);
-  gpu::Grid grid{dim3(static_cast<unsigned>((R + 7) / 8)), dim3(256)};
+  gpu::Grid grid = gpu::a_warp_each(R);
   GPU_LAUNCH(gpu, scatter_kernel, grid, run.dout[0].as<float>(), takers, R, dx.array.dim(1),
              dx.as<float>(), dx.accumulate);
 }

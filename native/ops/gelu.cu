@@ -4,22 +4,15 @@
 namespace protea {
 namespace {
 
-struct Value {
-  const float* x;
-  GPU_DEVICE float operator()(int64_t i) const { return gpu::gelu(x[i]); }
-};
-
-struct Slope {
-  const float *x, *dy;
-  GPU_DEVICE float operator()(int64_t i) const { return dy[i] * gpu::gelu_slope(x[i]); }
-};
-
 void forward(const Run& run) {
-  gpu::store(Gpu::of(run), Value{run.in[0].as<float>()}, run.out[0].as<float>(), run.in[0].size());
+  const Array &x = run.in[0], &y = run.out[0];
+  gpu::store(Gpu::of(run), gpu::OfOne<gpu::Gelu>{x.as<float>()}, y.as<float>(), x.size());
 }
 
 void backward(const Run& run) {
-  gpu::store(Gpu::of(run), Slope{run.in[0].as<float>(), run.dout[0].as<float>()}, run.din[0]);
+  const Array &x = run.in[0], &dy = run.dout[0];
+  gpu::OfTwo<gpu::GeluSlope> slope{x.as<float>(), dy.as<float>()};
+  gpu::store(Gpu::of(run), slope, run.din[0]);
 }
 
 }  // namespace

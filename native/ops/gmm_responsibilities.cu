@@ -22,7 +22,7 @@ constexpr int together = 8;  // rows that a warp takes: a variance is inverted o
 __global__ void density_kernel(const float* x, const float* mu, const float* var,
                                const double* constant, int64_t B, int64_t K, int64_t D,
                                double* density) {
-  int64_t blocks = (K + gpu::warp_count() - 1) / gpu::warp_count();
+  int64_t blocks = ceil_div(K, gpu::warp_count());
   int64_t i = blockIdx.x % blocks * gpu::warp_count() + gpu::warp_index();
   int64_t first = blockIdx.x / blocks * together, k = i < K ? i : 0;
   double sum[together] = {};
@@ -69,8 +69,6 @@ struct Likelihood {
   GPU_DEVICE double operator()(int64_t b) const { return of[b]; }
 };
 
-unsigned warps_for(int64_t count) { return static_cast<unsigned>((count + 7) / 8); }
-
 void forward(const Run& run) {
   const Array &x = run.in[0], &pi = run.in[1], &mu = run.in[2], &var = run.in[3];
   int64_t B = x.dim(0), D = x.dim(1), K = mu.dim(0);
@@ -78,9 +76,9 @@ void forward(const Run& run) {
   double* constant = gpu.scratch<double>(0, K);
   double* density = gpu.scratch<double>(1, B * K);
   double* likelihood = gpu.scratch<double>(2, B);
-  GPU_LAUNCH(gpu, constant_kernel, gpu::Grid{dim3(warps_for(K)), dim3(256)}, pi.as<float>(),
-             var.as<float>(), K, D, constant);
-  dim3 blocks(static_cast<unsigned>((B + together - 1) / together) * warps_for(K));
+  GPU_LAUNCH(gpu, constant_kernel, gpu::a_warp_each(K), pi.as<float>(), var.as<float>(), K, D,
+             constant);
+  dim3 blocks(static_cast<unsigned>(ceil_div(B, together) * ceil_div(K, 8)));
   GPU_LAUNCH(gpu, density_kernel, gpu::Grid{blocks, dim3(256)}, x.as<float>(), mu.as<float>(),
              var.as<float>(), constant, B, K, D, density);
   GPU_LAUNCH(gpu, anneal_kernel, gpu::Grid{dim3(static_cast<unsigned>(B)), dim3(256)}, density, K,

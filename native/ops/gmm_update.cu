@@ -58,7 +58,7 @@ __global__ void weigh_kernel(Mixture m, int32_t* applied) {
 }
 
 void forward(const Run& run) {
-  auto at = [&](int i) { return run.in[i] ? run.in[i].as<float>() : nullptr; };
+  auto at = [&](int i) { return run.in[i].as<float>(); };
   Mixture mixture{at(weights),
                   at(means),
                   at(variances),

@@ -59,7 +59,7 @@ KeptProducts keep_products(Gpu& gpu, int slot, const Logits& logits) {
 
 void row_parts(Gpu& gpu, const KeptProducts& kept, const float* bias, int64_t part,
                Running* partial) {
-  dim3 blocks(static_cast<unsigned>((kept.K + part - 1) / part), static_cast<unsigned>(kept.rows));
+  dim3 blocks(static_cast<unsigned>(ceil_div(kept.K, part)), static_cast<unsigned>(kept.rows));
   GPU_LAUNCH(gpu, row_kernel, Grid{blocks, dim3(256)}, kept, bias, part, partial);
 }
 

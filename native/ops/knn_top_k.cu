@@ -106,17 +106,17 @@ void forward(const Run& run) {
   int64_t N = test.dim(0), M = train.dim(0), D = test.dim(1), k = run.attrs.integer("k");
   if (N == 0) return;
   Gpu& gpu = Gpu::of(run);
-  int64_t tiles = (N + tile_rows - 1) / tile_rows, blocks = (M + tile_rows - 1) / tile_rows;
-  int64_t wanted = (2 * gpu.processors() + tiles - 1) / tiles;
+  int64_t tiles = ceil_div(N, tile_rows), blocks = ceil_div(M, tile_rows);
+  int64_t wanted = ceil_div(2 * gpu.processors(), tiles);
   int64_t parts = std::clamp<int64_t>(std::min(wanted, blocks), 1, most_parts);
-  int64_t part = (blocks + parts - 1) / parts * tile_rows;
-  parts = (M + part - 1) / part;
+  int64_t part = ceil_div(blocks, parts) * tile_rows;
+  parts = ceil_div(M, part);
   Lists lists{gpu.scratch<float>(0, parts * N * k), gpu.scratch<int32_t>(1, parts * N * k), k};
   dim3 grid(static_cast<unsigned>(tiles), static_cast<unsigned>(parts));
   GPU_LAUNCH(gpu, search_kernel, gpu::Grid{grid, dim3(gpu::tile_threads)},
              View{test.as<float>(), N, D, D, 1}, View{train.as<float>(), M, D, D, 1}, part, lists);
-  GPU_LAUNCH(gpu, join_kernel, gpu::Grid{dim3(static_cast<unsigned>((N + 7) / 8)), dim3(256)},
-             lists, parts, N, run.out[0].as<float>(), run.out[1].as<int32_t>());
+  GPU_LAUNCH(gpu, join_kernel, gpu::a_warp_each(N), lists, parts, N, run.out[0].as<float>(),
+             run.out[1].as<int32_t>());
 }
 
 }  // namespace

@@ -144,9 +144,9 @@ void search_tile(const Points<T>& points, int64_t row, int64_t n, const Panels<T
 template <class T>
 Nearest<T> search(const Points<T>& points) {
   int64_t B = points.B, D = points.D;
-  int64_t blocks = (B + tile_rows - 1) / tile_rows, couples = (blocks + 1) / 2;
-  int64_t grain = (couples + max_pieces - 1) / max_pieces;
-  std::vector<Nearest<T>> partial((couples + grain - 1) / grain);
+  int64_t blocks = ceil_div(B, tile_rows), couples = (blocks + 1) / 2;
+  int64_t grain = ceil_div(couples, max_pieces);
+  std::vector<Nearest<T>> partial(ceil_div(couples, grain));
   parallel_for(couples, grain, [&](int64_t begin, int64_t end) {
     Nearest<T>& found = partial[begin / grain];
     found.start(B);

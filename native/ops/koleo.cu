@@ -117,8 +117,6 @@ __global__ void pull_kernel(Pull pull, float eps, float* dx, bool accumulate) {
   }
 }
 
-unsigned warps_for(int64_t rows) { return static_cast<unsigned>((rows + 7) / 8); }
-
 struct Inverse {
   const float* norm;
   float eps;
@@ -137,9 +135,9 @@ void forward(const Run& run) {
   auto* best = gpu.scratch<Candidate>(0, B);
   auto* value = gpu.scratch<double>(1, B);
   gpu::search_nearest(gpu, u, best);
-  GPU_LAUNCH(gpu, distance_kernel, gpu::Grid{dim3(warps_for(B)), dim3(256)}, u, best,
-             run.attrs.number("pairwise_eps"), Repulsion(run.attrs), run.out[nearest].as<int32_t>(),
-             run.out[distances].as<float>(), value);
+  GPU_LAUNCH(gpu, distance_kernel, gpu::a_warp_each(B), u, best, run.attrs.number("pairwise_eps"),
+             Repulsion(run.attrs), run.out[nearest].as<int32_t>(), run.out[distances].as<float>(),
+             value);
   gpu::total(gpu, ValueTerm{value}, B,
              gpu::StoreTotal{run.out[loss].as<float>(), -1 / static_cast<double>(B)});
 }
@@ -161,8 +159,7 @@ void backward(const Run& run) {
             run.dout[0].as<float>(),
             run.attrs.number("pairwise_eps"),
             Repulsion(run.attrs)};
-  GPU_LAUNCH(gpu, pull_kernel, gpu::Grid{dim3(warps_for(B)), dim3(256)}, pull, eps, dx.as<float>(),
-             dx.accumulate);
+  GPU_LAUNCH(gpu, pull_kernel, gpu::a_warp_each(B), pull, eps, dx.as<float>(), dx.accumulate);
 }
 
 }  // namespace

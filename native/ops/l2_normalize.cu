@@ -6,13 +6,12 @@ namespace {
 template <bool whole_block>
 __global__ void __launch_bounds__(gpu::row_bound<whole_block>)
     forward_kernel(int64_t rows, int64_t D, const float* x, float eps, float* y, float* norms) {
-  gpu::RowTeam<whole_block> team;
-  bool inside = team.row < rows;
-  const float* from = x + (inside ? team.row : 0) * D;
+  gpu::RowTeam<whole_block> team(rows);
+  const float* from = x + team.row * D;
   float square = 0;
   for (int64_t d = team.index; d < D; d += team.size) square += from[d] * from[d];
   float norm = sqrtf(team.sum(square));
-  if (!inside) return;
+  if (!team.inside) return;
   float inverse = 1 / (norm != norm ? norm : fmaxf(norm, eps));
   for (int64_t d = team.index; d < D; d += team.size) y[team.row * D + d] = from[d] * inverse;
   if (team.index == 0) norms[team.row] = norm;

@@ -50,7 +50,7 @@ void forward(const Run& run) {
 template <class T>
 void back_parameters(const Run& run) {
   const Array &x = run.in[0], &dy = run.dout[0];
-  int64_t B = x.shape.rows(), D = x.dim(-1), pieces = (B + grain - 1) / grain;
+  int64_t B = x.shape.rows(), D = x.dim(-1), pieces = ceil_div(B, grain);
   T* dweight = scratch<T>(0, pieces * D);
   T* dbias = scratch<T>(1, pieces * D);
   parallel_for(B, grain, [&](int64_t begin, int64_t end) {

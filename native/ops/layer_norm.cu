@@ -10,9 +10,8 @@ __global__ void __launch_bounds__(gpu::row_bound<whole_block>)
     forward_kernel(int64_t rows, int64_t D, const float* __restrict__ x,
                    const float* __restrict__ weight, const float* __restrict__ bias, float eps,
                    T* __restrict__ y, float* mean, float* rstd) {
-  gpu::RowTeam<whole_block> team;
-  bool inside = team.row < rows;
-  int64_t row = inside ? team.row : 0;
+  gpu::RowTeam<whole_block> team(rows);
+  int64_t row = team.row;
   gpu::HeldRow<held> from(team, x + row * D, D);
   T* to = y + row * D;
   float sum = 0, square = 0;
@@ -23,7 +22,7 @@ __global__ void __launch_bounds__(gpu::row_bound<whole_block>)
     square += apart * apart;
   });
   float inverse = 1 / sqrtf(team.sum(square) / static_cast<float>(D) + eps);
-  if (!inside) return;
+  if (!team.inside) return;
   gpu::each_held<held>(team, D, [&](int n, int64_t d) {
     to[d] = gpu::rounded<T>((from.at(n, d) - center) * inverse * weight[d] + bias[d]);
   });
@@ -39,9 +38,8 @@ __global__ void __launch_bounds__(gpu::row_bound<whole_block>, whole_block ? 1 :
     dx_kernel(int64_t rows, int64_t D, const float* __restrict__ x,
               const float* __restrict__ weight, const float* mean, const float* rstd,
               const T* __restrict__ dy, float* __restrict__ dx, bool accumulate) {
-  gpu::RowTeam<whole_block> team;
-  bool inside = team.row < rows;
-  int64_t row = inside ? team.row : 0;
+  gpu::RowTeam<whole_block> team(rows);
+  int64_t row = team.row;
   gpu::HeldRow<held> from(team, x + row * D, D);
   gpu::HeldRow<held, T> upstream(team, dy + row * D, D);
   float* to = dx + row * D;
@@ -53,7 +51,7 @@ __global__ void __launch_bounds__(gpu::row_bound<whole_block>, whole_block ? 1 :
   });
   sum = team.sum(sum) / static_cast<float>(D);
   along = team.sum(along) / static_cast<float>(D);
-  if (!inside) return;
+  if (!team.inside) return;
   gpu::each_held<held>(team, D, [&](int n, int64_t d) {
     float h = (from.at(n, d) - center) * inverse;
     gpu::put(to, d, inverse * (upstream.at(n, d) * weight[d] - sum - h * along), accumulate);
@@ -125,8 +123,7 @@ void back_parameters(const Run& run) {
   int64_t D = x.dim(-1);
   SlopesTerm<T> term{x.as<float>(), run.out[1].as<float>(), run.out[2].as<float>(),
                      run.dout[0].as<T>(), D};
-  PutSlopes put{dweight ? dweight.as<float>() : nullptr, dbias ? dbias.as<float>() : nullptr,
-                dweight.accumulate, dbias.accumulate};
+  PutSlopes put{dweight.as<float>(), dbias.as<float>(), dweight.accumulate, dbias.accumulate};
   gpu::sum_each_column(Gpu::of(run), term, x.shape.rows(), D, put);
 }
 

@@ -39,7 +39,7 @@ void forward(const Run& run) {
 // Sums in double, piece by piece, then over the pieces.
 template <class T>
 double norm_of(const T* x, int64_t n) {
-  std::vector<double> partial((n + grain - 1) / grain);
+  std::vector<double> partial(ceil_div(n, grain));
   parallel_for(n, grain, [&](int64_t begin, int64_t end) {
     double sum = 0;
     for (int64_t i = begin; i < end; i++) sum += static_cast<double>(x[i]) * x[i];

@@ -12,7 +12,7 @@ inline void linear_forward(const Run& run, const Array& y, Target gelu = {}) {
   const Array &x = run.in[0], &weight = run.in[1], &bias = run.in[2];
   int64_t B = x.shape.rows(), D = x.dim(-1), K = weight.dim(0);
   gemm(Gpu::of(run), B, K, D, matrix_of(x, D), matrix_of(weight, D, true), Target(y), K, false,
-       {bias ? bias.as<float>() : nullptr, gelu, static_cast<const bf16*>(bias.rounded)});
+       {bias.as<float>(), gelu, static_cast<const bf16*>(bias.rounded)});
 }
 
 inline void put_bias_gradient(Gpu& gpu, const Array& dy, const Gradient& dbias) {

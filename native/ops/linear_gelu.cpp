@@ -27,7 +27,7 @@ void forward(const Run& run) {
   const Array &x = run.in[0], &weight = run.in[1], &bias = run.in[2];
   int64_t B = x.shape.rows(), D = x.dim(-1), K = weight.dim(0);
   with_floating(x.dtype, [&]<class T>() {
-    Epilogue<T> epilogue{bias ? bias.as<T>() : nullptr, run.out[0].as<T>(), K};
+    Epilogue<T> epilogue{bias.as<T>(), run.out[0].as<T>(), K};
     gemm<T>(B, K, D, {x.as<T>(), D}, {weight.as<T>(), D, true}, run.out[1].as<T>(), K, false,
             epilogue);
   });

@@ -1,18 +1,9 @@
-#include "../cuda/map.cuh"
 #include "../cuda/math.cuh"
+#include "../cuda/stored.cuh"
 #include "linear.cuh"
 
 namespace protea {
 namespace {
-
-struct Slope {
-  const float *u, *dy;
-  GPU_DEVICE float operator()(int64_t i) const { return dy[i] * gpu::gelu_slope(u[i]); }
-};
-
-struct SlopeOfNumbers {
-  GPU_DEVICE float operator()(float u, float dy) const { return dy * gpu::gelu_slope(u); }
-};
 
 void forward(const Run& run) { gpu::linear_forward(run, run.out[1], gpu::Target(run.out[0])); }
 
@@ -22,10 +13,7 @@ void backward(const Run& run) {
   Array du = u;
   gpu::with_stored(u, [&]<class T>() {
     T* to = gpu.scratch<T>(0, u.size());
-    if constexpr (std::is_same_v<T, float>)
-      gpu::store(gpu, Slope{u.as<T>(), dy.as<T>()}, to, u.size());
-    else
-      gpu::map_eights(gpu, SlopeOfNumbers{}, to, u.size(), u.as<T>(), dy.as<T>());
+    gpu::map_stored(gpu, gpu::GeluSlope{}, to, u.size(), u.as<T>(), dy.as<T>());
     du.data = to;
     du.rounded = nullptr;
   });

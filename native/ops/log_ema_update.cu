@@ -25,8 +25,7 @@ void forward(const Run& run) {
   const Array &center = run.in[0], &guard = run.in[2];
   GPU_LAUNCH(Gpu::of(run), update_kernel, gpu::cover(center.size()), center.as<float>(),
              run.in[1].as<float>(), center.size(), run.attrs.number("momentum"),
-             run.attrs.integer("of_logs", 0) != 0, guard ? guard.as<float>() : nullptr,
-             run.out[0].as<int32_t>());
+             run.attrs.integer("of_logs", 0) != 0, guard.as<float>(), run.out[0].as<int32_t>());
 }
 
 }  // namespace

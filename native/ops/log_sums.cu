@@ -5,8 +5,6 @@
 namespace protea::gpu {
 namespace {
 
-constexpr int partial_slot = Gpu::first_inner_slot + 3;
-
 // Block (x, y): 64 rows over the y-th part of the prototypes; leaves their running softmax, valued
 // by `values` (K) unless null.
 template <class T>
@@ -104,10 +102,10 @@ void LogSums::sums(const Side& own, const Side& other, const float* bias, const 
   logits.bias = bias;
   int64_t rows = own.rows.rows, height = flash_ ? flash_rows : tile_rows;
   if (rows == 0) return;
-  int64_t tiles = (rows + height - 1) / height;
+  int64_t tiles = ceil_div(rows, height);
   int64_t part = part_size(gpu_, tiles * tile_rows, other.rows.rows);
-  int64_t parts = (other.rows.rows + part - 1) / part;
-  Running* partial = gpu_.scratch<Running>(partial_slot, parts * rows);
+  int64_t parts = ceil_div(other.rows.rows, part);
+  Running* partial = gpu_.scratch<Running>(Gpu::log_sums_slot, parts * rows);
   Grid grid{dim3(static_cast<unsigned>(tiles), static_cast<unsigned>(parts)), dim3(tile_threads)};
   if (flash_)
     with_flash_width(own.rows.depth, [&]<int W>() {
@@ -136,15 +134,15 @@ void LogSums::join(const Running* partial, int64_t parts, int64_t rows, float si
 void LogSums::over_prototypes(const float* bias, float sign, float* sum) const {
   if (!kept_.data) return sums(z_, w_, bias, nullptr, sign, sum);
   int64_t part = part_size(gpu_, kept_.rows * tile_rows, kept_.K);
-  int64_t parts = (kept_.K + part - 1) / part;
-  Running* partial = gpu_.scratch<Running>(partial_slot, parts * kept_.rows);
+  int64_t parts = ceil_div(kept_.K, part);
+  Running* partial = gpu_.scratch<Running>(Gpu::log_sums_slot, parts * kept_.rows);
   row_parts(gpu_, kept_, bias, part, partial);
   join(partial, parts, kept_.rows, sign, false, sum);
 }
 
 void LogSums::over_rows(const float* bias, float sign, float* sum) const {
   if (!kept_.data) return sums(w_, z_, bias, nullptr, sign, sum);
-  Running* partial = gpu_.scratch<Running>(partial_slot, kept_.K);
+  Running* partial = gpu_.scratch<Running>(Gpu::log_sums_slot, kept_.K);
   column_parts(gpu_, kept_, bias, partial);
   join(partial, 1, kept_.K, sign, false, sum);
 }

@@ -67,8 +67,8 @@ class Search {
     std::optional<Sketch<T>> sketch;
     if (seeded_) sketch.emplace(u_, least_known());
     sketch_ = sketch ? &*sketch : nullptr;
-    int64_t K = u_.count(), blocks = (K + tile_rows - 1) / tile_rows, couples = (blocks + 1) / 2;
-    int64_t grain = (couples + max_pieces - 1) / max_pieces;
+    int64_t K = u_.count(), blocks = ceil_div(K, tile_rows), couples = (blocks + 1) / 2;
+    int64_t grain = ceil_div(couples, max_pieces);
     std::atomic<int64_t> done{0};
     std::mutex joining;
     Best<T> joined = start_;
@@ -204,7 +204,7 @@ bool are_groups(const int32_t* leader, int64_t K) {
 void forward(const Run& run) {
   report_progress(0);
   const Array& w = run.in[0];
-  const int32_t* leader = run.in.size() == 2 && run.in[1] ? run.in[1].as<int32_t>() : nullptr;
+  const int32_t* leader = run.in.size() == 2 ? run.in[1].as<int32_t>() : nullptr;
   if (leader && !are_groups(leader, w.dim(0))) leader = nullptr;
   with_floating(w.dtype, [&]<class T>() {
     Directions<T> u(w);

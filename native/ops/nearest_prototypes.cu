@@ -37,9 +37,8 @@ void forward(const Run& run) {
   double* no_exact = nullptr;
   GPU_LAUNCH_ROWS(gpu, gpu::lengths_kernel, K, P, w.as<float>(), 1e-12, none, inverse, no_exact);
   gpu::search_nearest(gpu, {w.as<float>(), inverse, K, P}, best);
-  dim3 blocks(static_cast<unsigned>((K + 7) / 8));
-  GPU_LAUNCH(gpu, distance_kernel, gpu::Grid{blocks, dim3(256)}, View{w.as<float>(), K, P, P, 1},
-             best, run.out[0].as<int32_t>(), run.out[1].as<double>());
+  GPU_LAUNCH(gpu, distance_kernel, gpu::a_warp_each(K), View{w.as<float>(), K, P, P, 1}, best,
+             run.out[0].as<int32_t>(), run.out[1].as<double>());
 }
 
 }  // namespace

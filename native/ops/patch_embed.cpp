@@ -57,7 +57,7 @@ void forward(const Run& run) {
   Patches s(run);
   with_floating(run.in[0].dtype, [&]<class T>() {
     const T* rows = unfold<T>(s, run.in[0].as<T>());
-    Epilogue<T> epilogue{run.in[2] ? run.in[2].as<T>() : nullptr};
+    Epilogue<T> epilogue{run.in[2].as<T>()};
     gemm<T>(s.rows(), s.D, s.depth(), {rows, s.depth()}, {run.in[1].as<T>(), s.depth(), true},
             run.out[0].as<T>(), s.D, false, epilogue);
   });

@@ -43,7 +43,7 @@ void forward(const Run& run) {
   const float* rows = unfold(run, s);
   gpu::gemm(Gpu::of(run), s.rows(), s.D, s.depth(), {rows, s.depth()},
             {run.in[1].as<float>(), s.depth(), true}, run.out[0].as<float>(), s.D, false,
-            {run.in[2] ? run.in[2].as<float>() : nullptr});
+            {run.in[2].as<float>()});
 }
 
 void backward(const Run& run) {

@@ -22,10 +22,10 @@ struct PrototypeBlocks {
 
   explicit PrototypeBlocks(int64_t K)
       : K(K),
-        size(std::clamp((K / 4 + smallest - 1) / smallest * smallest, smallest, largest)),
-        count((K + size - 1) / size),
-        per_piece((count + max_pieces - 1) / max_pieces),
-        pieces((count + per_piece - 1) / per_piece) {}
+        size(std::clamp(ceil_div(K / 4, smallest) * smallest, smallest, largest)),
+        count(ceil_div(K, size)),
+        per_piece(ceil_div(count, max_pieces)),
+        pieces(ceil_div(count, per_piece)) {}
 
   int64_t begin(int64_t block) const { return block * size; }
   int64_t width(int64_t block) const { return std::min(size, K - block * size); }

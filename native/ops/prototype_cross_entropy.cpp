@@ -1,13 +1,15 @@
 // prototype_cross_entropy: the DINO loss over views, as attention over prototypes
 //   l_s = z_s Wᵀ / temperature_s + bias_s for the student, l_t likewise for the teacher
-//   loss = Σ_v Σ_u pairs[v, u] Σ_b row_weight_s CE(softmax(l_t), softmax(l_s)), s = vB + b, t = uB
-//   + b z_student (S = V B, P), w_student (K, P), bias_student (K)?, z_teacher (T = U B, Q),
-//   w_teacher (K, Q), bias_teacher (K)?, row_weight (S)?; attrs pairs (V U numbers), views V,
-//   teacher_views U, student_temperature, teacher_temperature -> loss ()
+//   loss = Σ_v Σ_u pairs[v, u] Σ_b row_weight_s CE(softmax(l_t), softmax(l_s)),
+//          s = v B + b, t = u B + b
+//   z_student (S = V B, P), w_student (K, P), bias_student (K) or none,
+//   z_teacher (T = U B, Q), w_teacher (K, Q), bias_teacher (K) or none, row_weight (S) or none;
+//   attrs pairs (V U numbers), views V, teacher_views U, student_temperature, teacher_temperature
+//   -> loss ()
 //   The biases are in units after the temperature: centering passes -centre / temperature.
 //   With q = softmax(l_t) and p = softmax(l_s):
-//     CE = lse_s - Σ_k q_k l_sk,  dl_s = p - q,  dz_s = dl_s W / temperature_s,
-//     dW = dl_sᵀ z_s / temperature_s
+//     CE = lse_s - Σ_k q_k l_sk
+//     dl_s = p - q,  dz_s = dl_s W / temperature_s,  dW = dl_sᵀ z_s / temperature_s
 //   so of each row its log-sum-exp is needed and of each pair Σ_k q_k l_sk, taken in one pass over
 //   blocks of prototypes with a running softmax. The teacher and row_weight are constants.
 //   saves of each row its largest logit and 1 / Σ_k e^(l_k - largest) (2, S + T), which stay exact
@@ -16,7 +18,7 @@
 //   memory stays O((S + T + K) P). The CUDA kernel saves log-sum-exps (S + T) and mean prototypes
 //   Σ_k p_k w_k (S + T, P) instead.
 //   A block of logits lies prototype by prototype, (block, S + T): the blocks of W and of the
-//   exponentials are then read where they are, and only what all blocks share is packed, once
+//   exponentials are then read where they are, and only what all blocks share is packed, once.
 //   Caron et al. 2021, eq. 3; the pass is that of FlashAttention (Dao et al. 2022)
 #include <vector>
 

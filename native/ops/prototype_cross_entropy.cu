@@ -112,7 +112,7 @@ Parts sweep_tiles(Gpu& gpu, const Problem& problem) {
   Parts parts =
       gpu::parts_of(gpu, problem, gpu::part_size(gpu, problem.tiles() * tile_rows, problem.K));
   dim3 blocks(static_cast<unsigned>(problem.tiles()), static_cast<unsigned>(parts.count),
-              static_cast<unsigned>((problem.P + W - 1) / W));
+              static_cast<unsigned>(ceil_div(problem.P, W)));
   GPU_LAUNCH(gpu, (forward_kernel<T, W>),
              gpu::Grid{blocks, dim3(gpu::tile_threads), Sweep<T, W>::bytes}, problem, parts);
   return parts;
@@ -229,14 +229,14 @@ void back_prototypes(const Run& run, const Problem& problem, const float* dloss)
   Slopes slopes{run.out[log_sum_exps].as<float>(),
                 pull,
                 weight,
-                dw ? dw.as<float>() : nullptr,
-                dbias ? dbias.as<float>() : nullptr,
+                dw.as<float>(),
+                dbias.as<float>(),
                 dw.accumulate,
                 dbias.accumulate};
   if (gpu::flash_fits(gpu, problem.P)) return gpu::flash_slopes(gpu, problem, slopes);
   gpu::with_width(run, problem.P, [&]<class T, int W>() {
-    dim3 blocks(static_cast<unsigned>((problem.K + tile_rows - 1) / tile_rows),
-                static_cast<unsigned>((problem.P + W - 1) / W));
+    dim3 blocks(static_cast<unsigned>(ceil_div(problem.K, tile_rows)),
+                static_cast<unsigned>(ceil_div(problem.P, W)));
     GPU_LAUNCH(gpu, (backward_kernel<T, W>),
                gpu::Grid{blocks, dim3(gpu::tile_threads), Sweep<T, W>::bytes}, problem, slopes,
                problem.tiles());

@@ -101,7 +101,7 @@ template <int W>
 __global__ void __launch_bounds__(tile_threads, 1)
     slope_kernel(Problem problem, Operands operands, Slopes slopes) {
   int64_t k = blockIdx.x * static_cast<int64_t>(flash_rows), S = problem.S;
-  int64_t behind = (S + flash_rows - 1) / flash_rows * flash_rows * W;  // the teacher's rows
+  int64_t behind = ceil_div(S, flash_rows) * flash_rows * W;  // the teacher's rows
   Slope<W> slope{slopes, Flash<W>(2), k, {}, {0, 0}};
   slope.dw.clear();
   slope.add(problem.student, operands.student, operands.rows, operands.pulls, 0, S);
@@ -153,7 +153,7 @@ static int64_t parts_for(int64_t tiles, int64_t processors, int64_t most) {
   int64_t best = 1, last = std::min(most, std::max<int64_t>(4, processors / tiles));
   double filled = 0;
   for (int64_t count = 1; count <= last; count++) {
-    int64_t blocks = tiles * count, rounds = (blocks + processors - 1) / processors;
+    int64_t blocks = tiles * count, rounds = ceil_div(blocks, processors);
     double fill = static_cast<double>(blocks) / static_cast<double>(rounds * processors);
     if (fill <= 1.02 * filled) continue;
     filled = fill;

@@ -115,8 +115,8 @@ gpu::Grid grid_of(const gpu::View& own, int64_t parts = 1) {
   size_t shared = 2 * gpu::carved<float>(gpu::operand_size<float>()) +
                   gpu::carved<float>(tile_rows * square_stride) +
                   gpu::carved<float>(width * square_stride);
-  dim3 blocks(static_cast<unsigned>((own.rows + tile_rows - 1) / tile_rows),
-              static_cast<unsigned>((own.depth + width - 1) / width), static_cast<unsigned>(parts));
+  dim3 blocks(static_cast<unsigned>(ceil_div(own.rows, tile_rows)),
+              static_cast<unsigned>(ceil_div(own.depth, width)), static_cast<unsigned>(parts));
   return {blocks, dim3(gpu::tile_threads), shared};
 }
 
@@ -133,7 +133,7 @@ struct OfParts {
 
 void back_to_rows(Gpu& gpu, const LogitSlope& slope, const Gradient& dz) {
   int64_t R = slope.logits.z.rows, K = slope.logits.w.rows, size = dz.array.size();
-  int64_t part = gpu::part_size(gpu, R, K), parts = (K + part - 1) / part;
+  int64_t part = gpu::part_size(gpu, R, K), parts = ceil_div(K, part);
   float *partial = gpu.scratch<float>(2, parts * size), *none = nullptr;
   GPU_LAUNCH(gpu, backward_kernel<false>, grid_of(slope.logits.z, parts), slope, part, partial,
              false, none, false);

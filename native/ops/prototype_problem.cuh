@@ -27,7 +27,7 @@ struct Problem {
   const float* row_weight;  // (S) or null
 
   GPU_DEVICE RowTile tile(int64_t n, int64_t height = tile_rows) const {
-    int64_t of_student = (S + height - 1) / height;
+    int64_t of_student = ceil_div(S, height);
     if (n < of_student) return {student, n * height, n * height, S - n * height, true};
     int64_t row = (n - of_student) * height;
     return {teacher, row, S + row, R - S - row, false};
@@ -37,7 +37,7 @@ struct Problem {
     return row_weight ? pair * row_weight[s] : pair;
   }
   int64_t tiles(int64_t height = tile_rows) const {
-    return (S + height - 1) / height + (R - S + height - 1) / height;
+    return ceil_div(S, height) + ceil_div(R - S, height);
   }
 };
 
@@ -66,7 +66,7 @@ constexpr int pairs_slot = 0, means_slot = 1, running_slot = 2, bias_slot = 3, p
 
 // Parts of `size` prototypes each.
 inline Parts parts_of(Gpu& gpu, const Problem& problem, int64_t size) {
-  Parts parts{size, (problem.K + size - 1) / size, nullptr, nullptr};
+  Parts parts{size, ceil_div(problem.K, size), nullptr, nullptr};
   parts.running = gpu.scratch<Running>(running_slot, parts.count * problem.R);
   parts.means = gpu.scratch<float>(means_slot, parts.count * problem.R * problem.P);
   return parts;
@@ -83,7 +83,7 @@ inline Problem problem_of(const Run& run) {
                   run.attrs.integer("views"),
                   run.attrs.integer("teacher_views"),
                   Gpu::of(run).constants(pairs_slot, run.attrs.list("pairs")),
-                  run.in[row_weight] ? run.in[row_weight].as<float>() : nullptr};
+                  run.in[row_weight].as<float>()};
   problem.images = problem.S / problem.views;
   return problem;
 }

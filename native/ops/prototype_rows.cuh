@@ -14,7 +14,7 @@ struct Logits {
   Logits(const Array& z, const Array& w, const Array& bias, double temperature)
       : z{z.as<float>(), z.dim(0), z.dim(1), z.dim(1), 1},
         w{w.as<float>(), w.dim(0), w.dim(1), w.dim(1), 1},
-        bias(bias ? bias.as<float>() : nullptr),
+        bias(bias.as<float>()),
         scale(static_cast<float>(1 / temperature)),
         rounded(w.dim(1) % 8 ? nullptr : static_cast<const bf16*>(w.rounded)) {}
 
@@ -25,10 +25,10 @@ struct Logits {
 
 // Prototypes per part, a multiple of 64, so that all processors have work.
 inline int64_t part_size(const Gpu& gpu, int64_t rows, int64_t K) {
-  int64_t tiles = (rows + tile_rows - 1) / tile_rows, blocks = (K + tile_rows - 1) / tile_rows;
-  int64_t wanted = (2 * gpu.processors() + tiles - 1) / tiles;
+  int64_t tiles = ceil_div(rows, tile_rows), blocks = ceil_div(K, tile_rows);
+  int64_t wanted = ceil_div(2 * gpu.processors(), tiles);
   int64_t parts = wanted < blocks ? wanted : blocks;
-  return (blocks + parts - 1) / parts * tile_rows;
+  return ceil_div(blocks, parts) * tile_rows;
 }
 
 }  // namespace protea::gpu

@@ -46,7 +46,7 @@ struct Scale {
   int64_t rows_per_image;
 
   explicit Scale(const Run& run)
-      : keep(run.in[3] ? run.in[3].as<T>() : nullptr),
+      : keep(run.in[3].as<T>()),
         inverse(static_cast<T>(1 / (1 - run.attrs.number("drop", 0)))),
         rows_per_image(run.in[0].shape.rows() / run.in[0].dim(0)) {}
 
@@ -56,7 +56,7 @@ struct Scale {
 void forward(const Run& run) {
   int64_t D = run.in[0].dim(-1);
   with_floating(run.in[0].dtype, [&]<class T>() {
-    const T* gamma = run.in[2] ? run.in[2].as<T>() : nullptr;
+    const T* gamma = run.in[2].as<T>();
     Scale<T> scale(run);
     parallel_for(run.in[0].shape.rows(), grain, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; i++) {
@@ -100,7 +100,7 @@ void back_gamma(const Run& run, const Scale<T>& scale) {
 
 void backward(const Run& run) {
   with_floating(run.dout[0].dtype, [&]<class T>() {
-    const T* gamma = run.in[2] ? run.in[2].as<T>() : nullptr;
+    const T* gamma = run.in[2].as<T>();
     Scale<T> scale(run);
     if (const Gradient& dx = run.din[0])
       parallel_for(run.dout[0].size(), 1 << 14, [&](int64_t begin, int64_t end) {

@@ -62,7 +62,7 @@ struct GammaTerm {
 };
 
 Scale scale_of(const Run& run) {
-  auto given = [&](int i) { return run.in[i] ? run.in[i].as<float>() : nullptr; };
+  auto given = [&](int i) { return run.in[i].as<float>(); };
   const Array& x = run.in[0];
   return {given(2), given(3), static_cast<float>(1 / (1 - run.attrs.number("drop", 0))), x.dim(-1),
           x.dim(0) ? x.shape.rows() / x.dim(0) : 1};

@@ -8,9 +8,8 @@ template <bool whole_block>
 __global__ void __launch_bounds__(gpu::row_bound<whole_block>)
     forward_kernel(int64_t rows, int64_t K, const float* __restrict__ z,
                    const float* __restrict__ q, float scale, float* loss, float* __restrict__ p) {
-  gpu::RowTeam<whole_block> team;
-  bool inside = team.row < rows;
-  int64_t row = inside ? team.row : 0;
+  gpu::RowTeam<whole_block> team(rows);
+  int64_t row = team.row;
   const float *from = z + row * K, *target = q + row * K;
   float* to = p + row * K;
   gpu::RowSoftmax of = gpu::row_softmax(team, K, from, scale);
@@ -18,10 +17,10 @@ __global__ void __launch_bounds__(gpu::row_bound<whole_block>)
   team.each(K, [&](int64_t k) {
     float logit = scale * from[k];
     total += target[k] * (lse - logit);
-    if (inside) to[k] = expf(logit - of.most) * inverse;
+    if (team.inside) to[k] = expf(logit - of.most) * inverse;
   });
   total = team.sum(total);
-  if (inside && team.index == 0) loss[row] = total;
+  if (team.inside && team.index == 0) loss[row] = total;
 }
 
 // dz = dloss / T (p Σ q - q)
@@ -30,15 +29,14 @@ __global__ void __launch_bounds__(gpu::row_bound<whole_block>)
     backward_kernel(int64_t rows, int64_t K, const float* __restrict__ p,
                     const float* __restrict__ q, const float* dloss, float scale,
                     float* __restrict__ dz, bool accumulate) {
-  gpu::RowTeam<whole_block> team;
-  bool inside = team.row < rows;
-  int64_t row = inside ? team.row : 0;
+  gpu::RowTeam<whole_block> team(rows);
+  int64_t row = team.row;
   const float *of = p + row * K, *target = q + row * K;
   float* to = dz + row * K;
   float sum = 0;
   team.each(K, [&](int64_t k) { sum += target[k]; });
   sum = team.sum(sum);
-  if (!inside) return;
+  if (!team.inside) return;
   float upstream = dloss[row] * scale;
   team.each(K,
             [&](int64_t k) { gpu::put(to, k, upstream * (of[k] * sum - target[k]), accumulate); });

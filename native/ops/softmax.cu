@@ -7,13 +7,12 @@ template <bool whole_block>
 __global__ void __launch_bounds__(gpu::row_bound<whole_block>)
     forward_kernel(int64_t rows, int64_t K, const float* __restrict__ x, float scale, bool log,
                    float* __restrict__ y) {
-  gpu::RowTeam<whole_block> team;
-  bool inside = team.row < rows;
-  int64_t row = inside ? team.row : 0;
+  gpu::RowTeam<whole_block> team(rows);
+  int64_t row = team.row;
   const float* from = x + row * K;
   float* to = y + row * K;
   gpu::RowSoftmax of = gpu::row_softmax(team, K, from, scale);
-  if (!inside) return;
+  if (!team.inside) return;
   float lse = of.most + logf(of.sum), inverse = 1 / of.sum;
   if (log)
     team.each(K, [&](int64_t k) { to[k] = scale * from[k] - lse; });
@@ -27,9 +26,8 @@ __global__ void __launch_bounds__(gpu::row_bound<whole_block>)
     backward_kernel(int64_t rows, int64_t K, const float* __restrict__ y,
                     const float* __restrict__ dy, float scale, bool log, float* __restrict__ dx,
                     bool accumulate) {
-  gpu::RowTeam<whole_block> team;
-  bool inside = team.row < rows;
-  int64_t row = inside ? team.row : 0;
+  gpu::RowTeam<whole_block> team(rows);
+  int64_t row = team.row;
   const float *p = y + row * K, *upstream = dy + row * K;
   float* to = dx + row * K;
   float sum = 0;
@@ -38,7 +36,7 @@ __global__ void __launch_bounds__(gpu::row_bound<whole_block>)
   else
     team.each(K, [&](int64_t k) { sum += p[k] * upstream[k]; });
   sum = team.sum(sum);
-  if (!inside) return;
+  if (!team.inside) return;
   if (log)
     team.each(K, [&](int64_t k) {
       gpu::put(to, k, scale * (upstream[k] - expf(p[k]) * sum), accumulate);

@@ -1,5 +1,6 @@
 // swiglu: y = silu(a) b, silu(a) = a / (1 + e^-a), x = [a, b] along the last dimension
 //   x (..., 2 H) -> y (..., H)
+//   what is stored in bf16 (op.h, rounded) gives y stored so
 //   saves nothing; backward reads x
 //   Shazeer 2020, "GLU variants improve transformer"
 #include "../core/op.h"
@@ -9,8 +10,8 @@
 namespace protea {
 
 Outputs swiglu_infer(std::span<const Tensor> in, const Attrs&) {
-  check(in.size() == 1 && is_floating(in[0].dtype), Code::Dtype,
-        "[swiglu] takes one x of f32 or f64");
+  check(in.size() == 1 && has_gradient(in[0].dtype), Code::Dtype,
+        "[swiglu] takes one x of f32, f64 or stored bf16");
   const Tensor& x = in[0];
   check(x.rank() >= 1 && x.dim(-1) % 2 == 0, Code::Shape, "[swiglu] x must be (..., 2 H), got ",
         x.shape);

@@ -172,7 +172,7 @@ void forward(const Run& run) {
   auto* forces = gpu.scratch<Force>(3, N);
   Points points{N, state, state + 2 * N, state + 4 * N};
   GPU_LAUNCH(gpu, start_kernel, gpu::cover(2 * N), points, run.in[1].as<float>());
-  gpu::Grid warps{dim3(static_cast<unsigned>((N + 7) / 8)), dim3(256)};
+  gpu::Grid warps = gpu::a_warp_each(N);
   float rate = std::fmax(50.0f, static_cast<float>(N) / 48);
   for (int64_t i = 0; i < iterations; i++) {
     bool early = 2 * i < iterations;

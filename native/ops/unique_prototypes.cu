@@ -163,7 +163,7 @@ void lead_greedily(Gpu& gpu, const Nearness& near, int32_t* leader) {
 }
 
 void lead_components(Gpu& gpu, const Nearness& near, int32_t* leader) {
-  int64_t K = near.u.rows, tiles = (K + tile_rows - 1) / tile_rows;
+  int64_t K = near.u.rows, tiles = ceil_div(K, tile_rows);
   int32_t* parent = gpu.scratch<int32_t>(1, K);
   dim3 triangle(static_cast<unsigned>(tiles * (tiles + 1) / 2));
   GPU_LAUNCH(gpu, start_kernel, gpu::cover(K), parent, K, true);

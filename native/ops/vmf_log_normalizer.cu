@@ -31,7 +31,7 @@ struct Slope {
 void forward(const Run& run) {
   const Array& w = run.in[0];
   if (w.dim(0) == 0) return;
-  gpu::Grid grid{dim3(static_cast<unsigned>((w.dim(0) + 7) / 8)), dim3(256)};
+  gpu::Grid grid = gpu::a_warp_each(w.dim(0));
   GPU_LAUNCH(Gpu::of(run), forward_kernel, grid, w.as<float>(), w.dim(0), w.dim(1),
              run.attrs.number("temperature"), run.out[0].as<float>(), run.out[1].as<float>());
 }

@@ -42,7 +42,7 @@ struct Host {
   explicit Host(const Case& k)
       : a_stride((k.transpose_a ? k.M : k.K) + k.extra),
         b_stride((k.transpose_b ? k.K : k.N) + k.extra),
-        c_stride(k.N + k.extra),
+        c_stride(k.gelu ? k.N : k.N + k.extra),
         a(wave((k.transpose_a ? k.K : k.M) * a_stride, 1)),
         b(wave((k.transpose_b ? k.N : k.K) * b_stride, 2)),
         c(wave(k.M * c_stride, 3)),

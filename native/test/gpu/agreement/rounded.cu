@@ -58,6 +58,7 @@ void add_stored_rows(std::vector<Case>& cases) {
   for (int64_t D : {100, 384, 700, 2051, 9001})
     cases.push_back(
         {"layer_norm", {{{7, D}}, {{D}}, {{D}}}, {{"rounded", {1}}, {"eps", {1e-6}}}, 1e-2});
+  for (int64_t H : {3, 130, 384}) cases.push_back({"swiglu", {half({7, 2 * H})}, {}, 1e-2});
   Input keep = fixed({4}, 0, 2);
   for (int64_t D : {6, 200}) {
     Input x{{4, 3, D}}, branch = half({4, 3, D});
