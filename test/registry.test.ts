@@ -11,13 +11,22 @@ const tests = readdirSync(join(root, 'test', 'ops'))
   .map((name) => readFileSync(join(root, 'test', 'ops', name), 'utf8'))
   .join('\n');
 
+/** Ops that checkOp does not fit, as they change their inputs or return whole numbers, and who calls them. */
+const byTheirCaller: Record<string, RegExp> = {
+  adamw: /\badamw\(/,
+  ema_update: /\bemaUpdate\(/,
+  gmm_responsibilities: /\bgmmResponsibilities\(/,
+  gmm_update: /\bgmmUpdate\(/,
+  knn_top_k: /\bknnTopK\(/,
+  log_ema_update: /\blogEmaUpdate\(/,
+  prototype_sinkhorn: /\bprototypeSinkhorn\(/,
+  unique_prototypes: /\buniquePrototypes\(/,
+};
+
 for (const op of addon().ops()) {
   test(`${op} has a test`, (t) => {
-    const camel = op.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
-    t.true(
-      tests.includes(`'${op}'`) || new RegExp(`\\b${camel}\\(`).test(tests),
-      `no test in test/ops names ${op}`,
-    );
+    const call = byTheirCaller[op] ?? new RegExp(`\\bop: '${op}'`);
+    t.regex(tests, call, `no test in test/ops checks ${op}`);
   });
 }
 

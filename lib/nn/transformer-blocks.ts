@@ -78,7 +78,11 @@ export class TransformerBlocks {
 
   private feedForward(block: string, x: Tensor): Tensor {
     if (this.config.ffn === 'swiglu')
-      return this.linear(`${block}.mlp.w3`, swiglu(this.linear(`${block}.mlp.w12`, x)), inside);
+      return this.linear(
+        `${block}.mlp.w3`,
+        swiglu(this.linear(`${block}.mlp.w12`, x, inside)),
+        inside,
+      );
     const weight = this.parameter(`${block}.mlp.fc1.weight`);
     const hidden = linearGelu(x, weight, this.parameter(`${block}.mlp.fc1.bias`), inside);
     return this.linear(`${block}.mlp.fc2`, hidden, inside);

@@ -11,7 +11,7 @@ export interface Seen {
   features: Tensor;
 }
 
-type Side = Omit<PrototypeRows, 'views' | 'z' | 'temperature'>;
+type Side = Omit<PrototypeRows, 'z' | 'temperature'>;
 
 /** What a step needs of its method. */
 export interface StepMethod {
@@ -39,7 +39,7 @@ export class MethodStep {
   /** The student's CLS features of its global crops, view by view, for KoLeo. */
   globalFeatures: { features: Tensor; views: number } | undefined;
   /** The student's rows whose mean prediction ME-MAX spreads. */
-  predictions: Omit<PrototypeRows, 'views'> | undefined;
+  predictions: PrototypeRows | undefined;
   private readonly updates: ((guard: Tensor) => void)[] = [];
   private readonly students = new Map<PrototypeHead, Side>();
   private readonly teachers = new Map<HeadName, Omit<TeacherRows, 'z'>>();
@@ -89,7 +89,7 @@ export class MethodStep {
   }
 
   /** The student's bottleneck vectors z (rows, P) against its prototypes, made once a step and head. */
-  studentRows(head: HeadName, z: Tensor): Omit<PrototypeRows, 'views'> {
+  studentRows(head: HeadName, z: Tensor): PrototypeRows {
     const of = this.student.headOf(head);
     const temperature = this.method.config.studentTemperature;
     let side = this.students.get(of);

@@ -100,42 +100,59 @@ test('soft_cross_entropy', async (t) => {
   });
 });
 
+/** Sizes of attention, and where part q, k or v of a token's head lies in qkv (B, N, 3 D). */
+const attended = { B: 2, N: 5, heads: 2, width: 3 };
+const place = (b: number, n: number, part: number, h: number, j: number) => {
+  const { N, heads, width } = attended;
+  return ((b * N + n) * 3 + part) * heads * width + h * width + j;
+};
+
+/** softmax_m(q_n · k_m / √width) of one head. */
+function probabilities(qkv: readonly number[], b: number, h: number, n: number): number[] {
+  const { N, width } = attended;
+  const powers = Array.from({ length: N }, (_, m) => {
+    let score = 0;
+    for (let c = 0; c < width; c++)
+      score += qkv[place(b, n, 0, h, c)]! * qkv[place(b, m, 1, h, c)]!;
+    return Math.exp(score / Math.sqrt(width));
+  });
+  const total = powers.reduce((a, power) => a + power);
+  return powers.map((power) => power / total);
+}
+
 test('attention, with odd sizes', async (t) => {
-  const [B, N, heads, d] = [2, 5, 2, 3];
-  const D = heads * d;
-  const at = (b: number, n: number, part: number, h: number, j: number) =>
-    (b * N + n) * 3 * D + part * D + h * d + j;
+  const { B, N, heads, width } = attended;
+  const D = heads * width;
   await checkOp(t, {
     op: 'attention',
     inputs: [random([B, N, 3 * D], 4)],
     attrs: { heads },
     reference: ([qkv]) => [
       Array.from({ length: B * N * D }, (_, i) => {
-        const [b, n, h, j] = [
-          Math.floor(i / (N * D)),
-          Math.floor(i / D) % N,
-          Math.floor((i % D) / d),
-          i % d,
-        ];
-        const p = Array.from({ length: N }, (_, m) => {
-          let score = 0;
-          for (let c = 0; c < d; c++) score += qkv![at(b, n, 0, h, c)]! * qkv![at(b, m, 1, h, c)]!;
-          return Math.exp(score / Math.sqrt(d));
-        });
-        const total = p.reduce((a, c) => a + c);
-        return p.reduce((sum, share, m) => sum + (share / total) * qkv![at(b, m, 2, h, j)]!, 0);
+        const [b, n] = [Math.floor(i / (N * D)), Math.floor(i / D) % N];
+        const [h, j] = [Math.floor((i % D) / width), i % width];
+        return probabilities(qkv!, b, h, n).reduce(
+          (sum, p, m) => sum + p * qkv![place(b, m, 2, h, j)]!,
+          0,
+        );
       }),
     ],
   });
 });
 
-test('attention_probabilities sum to one', async (t) => {
-  const qkv = tensor(pseudo(2 * 5 * 18, 1), [2, 5, 18]);
-  const p = await call('attention_probabilities', [qkv], { heads: 2 })[0]!.read();
-  for (let row = 0; row < 20; row++) {
-    const sum = Array.from(p.slice(row * 5, row * 5 + 5)).reduce((a, b) => a + b, 0);
-    t.true(Math.abs(sum - 1) < 1e-6);
-  }
+test('attention_probabilities are those of attention', async (t) => {
+  const { B, N, heads, width } = attended;
+  await checkOp(t, {
+    op: 'attention_probabilities',
+    inputs: [random([B, N, 3 * heads * width], 1)],
+    attrs: { heads },
+    gradient: false,
+    reference: ([qkv]) => [
+      Array.from({ length: B * heads * N }, (_, i) =>
+        probabilities(qkv!, Math.floor(i / (heads * N)), Math.floor(i / N) % heads, i % N),
+      ).flat(),
+    ],
+  });
 });
 
 test('patch_embed ignores what is beyond whole patches', async (t) => {
@@ -160,15 +177,65 @@ test('patch_embed ignores what is beyond whole patches', async (t) => {
   });
 });
 
+/** Cubic convolution (Keys 1981, eq. 4) and the triangle. */
+const cubic = (x: number, a: number) =>
+  x < 1 ? (a + 2) * x ** 3 - (a + 3) * x ** 2 + 1 : x < 2 ? a * (((x - 5) * x + 8) * x - 4) : 0;
+const triangle = (x: number) => Math.max(0, 1 - x);
+
+/** The weights (out, in) of one axis, by half-pixel centres. */
+function tapsOf(size: number, out: number, bicubic: number, antialias: number): number[][] {
+  const ratio = size / out;
+  const stretch = antialias ? Math.max(ratio, 1) : 1;
+  return Array.from({ length: out }, (_, i) => {
+    const centre = bicubic || antialias ? ratio * (i + 0.5) : Math.max(ratio * (i + 0.5), 0.5);
+    const weights = Array<number>(size).fill(0);
+    for (let j = -2 * size; j < 3 * size; j++) {
+      const inside = j >= 0 && j < size;
+      if (antialias && !inside) continue;
+      const x = Math.abs(j + 0.5 - centre) / stretch;
+      const weight = bicubic ? cubic(x, antialias ? -0.5 : -0.75) : triangle(x);
+      weights[Math.min(Math.max(j, 0), size - 1)]! += weight;
+    }
+    const sum = weights.reduce((a, b) => a + b);
+    return weights.map((w) => w / sum);
+  });
+}
+
+/** Planes resampled by the weights of their rows and columns. */
+function resampled(x: readonly number[], rows: number[][], columns: number[][]): number[] {
+  const [height, width] = [rows[0]!.length, columns[0]!.length];
+  const planes = x.length / (height * width);
+  return Array.from({ length: planes }, (_, c) =>
+    rows.map((row) =>
+      columns.map((column) => {
+        let sum = 0;
+        for (const [y, wy] of row.entries())
+          for (const [at, wx] of column.entries())
+            sum += wy * wx * x[(c * height + y) * width + at]!;
+        return sum;
+      }),
+    ),
+  ).flat(2);
+}
+
 for (const [bicubic, antialias] of [
   [0, 0],
   [0, 1],
   [1, 0],
   [1, 1],
 ]) {
-  test(`interpolate, bicubic ${bicubic}, antialias ${antialias}, is linear and keeps constants`, async (t) => {
+  test(`interpolate, bicubic ${bicubic}, antialias ${antialias}, is by its taps and keeps constants`, async (t) => {
     const attrs = { height: 3, width: 8, bicubic: bicubic!, antialias: antialias! };
-    await checkOp(t, { op: 'interpolate', inputs: [random([2, 5, 4], 1)], attrs });
+    const [rows, columns] = [
+      tapsOf(5, 3, bicubic!, antialias!),
+      tapsOf(4, 8, bicubic!, antialias!),
+    ];
+    await checkOp(t, {
+      op: 'interpolate',
+      inputs: [random([2, 5, 4], 1)],
+      attrs,
+      reference: ([x]) => [resampled(x!, rows, columns)],
+    });
     await checkOp(t, {
       op: 'interpolate',
       inputs: [{ shape: [4, 5, 3], values: Array(60).fill(2) }],

@@ -24,7 +24,10 @@ export interface OpCase {
   op: string;
   inputs: (Input | undefined)[];
   attrs?: Record<string, number | readonly number[]>;
-  /** The visible outputs in plain float64 arithmetic: the definition the kernels must meet. */
+  /**
+   * The visible outputs in plain float64 arithmetic: the definition the kernels must meet. Without it,
+   * where another test has the definition, f32 is held to f64.
+   */
   reference?: (inputs: number[][]) => number[][];
   /** Which outputs have a gradient. @default all floating ones */
   outputs?: number[];

@@ -6,10 +6,7 @@ import type { MethodStep } from '../step.js';
  * Mean cross-entropy of anchors (views x images, view by view) against the target of their image
  * (Assran et al. 2022, MSN, eq. 1).
  */
-export function anchorLoss(
-  anchors: Omit<PrototypeRows, 'views'>,
-  targets: Omit<PrototypeRows, 'views'>,
-): Tensor {
+export function anchorLoss(anchors: PrototypeRows, targets: PrototypeRows): Tensor {
   const rows = anchors.z.shape[0]!;
   const views = rows / targets.z.shape[0]!;
   return prototypeCrossEntropy({

@@ -1,4 +1,4 @@
-import { type PrototypeRows, prototypeCrossEntropy, type Tensor } from '../../tensor/index.js';
+import { type PrototypeViews, prototypeCrossEntropy, type Tensor } from '../../tensor/index.js';
 
 /**
  * What each pair of views counts in the DINO loss: 1 / (pairs x images) where they differ. Student
@@ -23,7 +23,7 @@ export function dinov2Pairs(localViews: number, images: number): number[] {
 }
 
 /** The DINO loss (Caron et al. 2021, eq. 3): mean cross-entropy over pairs of different views. */
-export function dinoLoss(student: PrototypeRows, teacher: PrototypeRows): Tensor {
+export function dinoLoss(student: PrototypeViews, teacher: PrototypeViews): Tensor {
   const images = teacher.z.shape[0]! / teacher.views;
   return prototypeCrossEntropy({
     student,

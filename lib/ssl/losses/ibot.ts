@@ -39,8 +39,8 @@ export function maskedTokens(mask: Uint8Array, images: number): MaskedTokens {
  * token i), where the student saw the mask and the teacher did not.
  */
 export function ibotPatchLoss(
-  student: Omit<PrototypeRows, 'views'>,
-  teacher: Omit<PrototypeRows, 'views'>,
+  student: PrototypeRows,
+  teacher: PrototypeRows,
   weight: Float32Array,
 ): Tensor {
   return prototypeCrossEntropy({

@@ -22,5 +22,4 @@ function missingEntropy(mean: Tensor): Tensor {
 export const meMax = (probabilities: Tensor): Tensor => missingEntropy(meanRows(probabilities));
 
 /** The same of bottleneck vectors z (rows, P) against K prototypes; nothing of size rows x K is kept. */
-export const meMaxOf = (rows: Omit<PrototypeRows, 'views'>): Tensor =>
-  missingEntropy(meanAssignment(rows));
+export const meMaxOf = (rows: PrototypeRows): Tensor => missingEntropy(meanAssignment(rows));

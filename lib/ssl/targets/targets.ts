@@ -1,7 +1,7 @@
 import type { PrototypeRows, Tensor } from '../../tensor/index.js';
 
 /** The teacher's rows of one step, against its prototypes; `bias` is the head's own, if it has one. */
-export type TeacherRows = Omit<PrototypeRows, 'views'>;
+export type TeacherRows = PrototypeRows;
 
 /**
  * How the teacher's logits become targets that use all prototypes: a bias (K) added after the

@@ -9,7 +9,7 @@ import type { Tensor } from '../tensor.js';
 export interface StorageOptions {
   /**
    * The result is read by `linear`, `linearGelu`, `attention` or as the branch of `residual` alone.
-   * A GPU that computes in bf16 then stores it, and its gradient, in bf16: those round it anyway.
+   * `swiglu` keeps it. A GPU that computes in bf16 then stores it, and its gradient, in bf16: those round it anyway.
    * Elsewhere nothing changes.
    * @default false
    */
@@ -27,7 +27,7 @@ export const linear = (
   options: StorageOptions = {},
 ): Tensor => call('linear', [x, weight, bias], storage(options))[0]!;
 
-/** GELU(x weightᵀ + bias), exact (erf); shapes as `linear`. */
+/** GELU(x weightᵀ + bias), exact (erf); shapes as `linear`. Hendrycks & Gimpel 2016. */
 export const linearGelu = (
   x: Tensor,
   weight: Tensor,
@@ -38,10 +38,10 @@ export const linearGelu = (
 /** x Φ(x), element by element. */
 export const gelu = (x: Tensor): Tensor => call('gelu', [x])[0]!;
 
-/** silu(a) b for x = [a, b] (..., 2 H) -> (..., H). */
+/** silu(a) b for x = [a, b] (..., 2 H) -> (..., H). Shazeer 2020. */
 export const swiglu = (x: Tensor): Tensor => call('swiglu', [x])[0]!;
 
-/** Normalises the last dimension of x (..., D) with biased variance, then weight and bias (D). */
+/** (x - mean) / √(var + eps) weight + bias over the last dimension of x (..., D), biased variance. Ba et al. 2016. */
 export const layerNorm = (
   x: Tensor,
   weight: Tensor,
@@ -50,7 +50,7 @@ export const layerNorm = (
   options: StorageOptions = {},
 ): Tensor => call('layer_norm', [x, weight, bias], { eps, ...storage(options) })[0]!;
 
-/** Normalises the columns of x (B >= 2, D) over the batch, then weight and bias (D). Keeps no statistics. */
+/** The same by columns of x (B >= 2, D), over the batch; no statistics are kept. Ioffe & Szegedy 2015. */
 export const batchNorm = (x: Tensor, weight: Tensor, bias: Tensor, eps: number): Tensor =>
   call('batch_norm', [x, weight, bias], { eps })[0]!;
 
@@ -75,7 +75,7 @@ export interface AttentionOptions {
 const attentionAttrs = ({ heads, scale }: AttentionOptions): Record<string, number> =>
   scale === undefined ? { heads } : { heads, scale };
 
-/** softmax(scale q kᵀ) v, head by head: qkv (B, N, 3 D), rows [q; k; v] head-major -> (B, N, D). */
+/** softmax(scale q kᵀ) v, head by head: qkv (B, N, 3 D), rows [q; k; v] head-major -> (B, N, D). Vaswani et al. 2017. */
 export const attention = (qkv: Tensor, options: AttentionOptions): Tensor =>
   call('attention', [qkv], attentionAttrs(options))[0]!;
 
@@ -92,7 +92,7 @@ export interface ResidualOptions {
   drop?: number;
 }
 
-/** x + keep / (1 - drop) gamma branch, for x and branch (B, ..., D). */
+/** x + keep / (1 - drop) gamma branch, for x and branch (B, ..., D). Touvron et al. 2021; Huang et al. 2016. */
 export const residual = (
   x: Tensor,
   branch: Tensor,

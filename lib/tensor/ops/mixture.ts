@@ -1,4 +1,5 @@
-// Gaussian mixtures with diagonal covariances, learnt online. Equations stand in native/ops/gmm_*.
+// Gaussian mixtures with diagonal covariances, learnt online (arXiv 2510.20108). Equations stand in
+// native/ops/gmm_*; shapes that do not fit throw ERR_PROTEA_SHAPE at the call.
 
 import { call } from '../call.js';
 import { unrecorded } from '../scope.js';
@@ -14,7 +15,10 @@ export interface MixtureState {
   s2: Tensor;
 }
 
-/** softmax over components of beta log(density) for rows x (B, D): (B, K), and the mean log-likelihood. */
+/**
+ * The E-step: softmax over components of beta log(π_k N(x_b; mu_k, var_k)) for rows x (B, D), as gamma
+ * (B, K), and the mean log-likelihood (). No gradient. `beta` < 1 anneals (Ueda & Nakano 1998).
+ */
 export function gmmResponsibilities(
   x: Tensor,
   { pi, mu, variance }: Pick<MixtureState, 'pi' | 'mu' | 'variance'>,
@@ -35,7 +39,11 @@ export interface MixtureUpdate {
   byResponsibility: boolean;
 }
 
-/** Moves the mixture towards rows x (B, D) with responsibilities (B, K), unless `guard` is not finite. */
+/**
+ * The M-step of online EM, in place: moves the mixture towards rows x (B, D) with responsibilities gamma
+ * (B, K), unless `guard` is not finite. Returns whether it was done: () i32, 0 or 1.
+ * @throws ERR_PROTEA_UNSUPPORTED when eta is not in (0, 1) or the floor not above 0
+ */
 export const gmmUpdate = (
   { pi, mu, variance, s0, s1, s2 }: MixtureState,
   x: Tensor,

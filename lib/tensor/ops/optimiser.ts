@@ -32,7 +32,14 @@ export interface AdamWOptions {
   guard?: Tensor | undefined;
 }
 
-/** One AdamW step in place; returns each gradient's norm before clipping (n) f64. */
+/**
+ * One step of AdamW over n parameters in place, with clipping and the teachers' EMA:
+ * g <- g min(1, clip / (||g|| + 1e-6)), p <- p (1 - lr weightDecay),
+ * m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g²,
+ * p <- p - lr m̂ / (√v̂ + eps), teacher <- momentum teacher + (1 - momentum) p.
+ * Returns each gradient's norm before clipping, (n) f64. Loshchilov & Hutter 2019, algorithm 2.
+ * @throws ERR_PROTEA_SHAPE, ERR_PROTEA_DTYPE when a parameter's tensors differ
+ */
 export function adamw(parameters: readonly AdamWParameter[], options: AdamWOptions): Tensor {
   const inputs = parameters.flatMap((p) => [p.param, p.grad, p.expAvg, p.expAvgSq, p.teacher]);
   return call('adamw', [options.guard, ...inputs], {
@@ -48,7 +55,10 @@ export function adamw(parameters: readonly AdamWParameter[], options: AdamWOptio
   })[0]!;
 }
 
-/** target <- momentum target + (1 - momentum) source, in place, unless `guard` is not finite. */
+/**
+ * target <- momentum target + (1 - momentum) source, in place, unless `guard` is not finite. Two tensors
+ * of one shape, f32 or f64. Returns whether it was done: () i32, 0 or 1.
+ */
 export const emaUpdate = (
   target: Tensor,
   source: Tensor,
@@ -58,7 +68,9 @@ export const emaUpdate = (
 
 /**
  * log c <- log(momentum c + (1 - momentum) m) in place, unless `guard` is not finite. With `ofLogs`
- * the mean is taken of the logarithms: log c <- momentum log c + (1 - momentum) log m.
+ * the mean is taken of the logarithms: log c <- momentum log c + (1 - momentum) log m. Two tensors of
+ * one shape, f32 or f64. Returns whether it was done: () i32, 0 or 1. Govindarajan et al. 2023, section
+ * 3.3.
  */
 export const logEmaUpdate = (
   logCenter: Tensor,

@@ -1,33 +1,41 @@
 // What the package exists for: losses and diagnosis over prototypes. Equations, saved values and
-// sources stand in native/ops, one file an op.
+// sources stand in native/ops, one file an op. Numbers are f32 or f64, all inputs of a call the same;
+// what does not fit throws ERR_PROTEA_SHAPE, ERR_PROTEA_DTYPE or ERR_PROTEA_UNSUPPORTED at the call.
 
 import { call } from '../call.js';
 import { unrecorded } from '../scope.js';
 import type { Tensor } from '../tensor.js';
 
-/** x / max(||x||, eps) over the last dimension. */
+/** x / max(||x||_2, eps) over the last dimension: (..., D) -> (..., D). */
 export const l2Normalize = (x: Tensor, eps = 1e-12): Tensor =>
   call('l2_normalize', [x], { eps })[0]!;
 
-/** g v / ||v|| row by row: v (K, P), g (K, 1) or none for 1 -> (K, P). */
+/**
+ * g v / ||v||_2 row by row: v (K, P), g (K, 1) or none for 1 -> (K, P), the prototypes of a DINO head.
+ * Salimans & Kingma 2016, eq. 2.
+ */
 export const weightNorm = (v: Tensor, g?: Tensor): Tensor => call('weight_norm', [v, g])[0]!;
 
-/** One network's side of a loss over prototypes. */
+/** Rows that meet prototypes: logits z prototypesᵀ / temperature + bias, (rows, K), never written down. */
 export interface PrototypeRows {
-  /** Bottleneck vectors (rows, P), view by view. */
+  /** Bottleneck vectors (rows, P). */
   z: Tensor;
   /** Prototypes (K, P). */
   prototypes: Tensor;
   /** (K), added to the logits after the temperature. */
   bias?: Tensor | undefined;
   temperature: number;
-  /** Number of views in `z`; rows = views x images. */
+}
+
+/** One network's side of a loss over views. */
+export interface PrototypeViews extends PrototypeRows {
+  /** Number of views in `z`, one after another; rows = views x images. */
   views: number;
 }
 
 export interface PrototypeCrossEntropyOptions {
-  student: PrototypeRows;
-  teacher: PrototypeRows;
+  student: PrototypeViews;
+  teacher: PrototypeViews;
   /** What pair (student view v, teacher view u) counts: student.views x teacher.views, row-major. */
   pairs: readonly number[];
   /** What each student row counts: (rows). @default 1 */
@@ -36,7 +44,7 @@ export interface PrototypeCrossEntropyOptions {
 
 /**
  * Σ_v Σ_u pairs[v, u] Σ_b CE(softmax(teacher_ub), softmax(student_vb)), a scalar, without a tensor of
- * the size of the logits. Gradients reach the student's z, prototypes and bias.
+ * the size of the logits. Gradients reach the student's z, prototypes and bias. Caron et al. 2021, eq. 3.
  * @throws ERR_PROTEA_SHAPE when views, rows, prototypes or pairs do not fit together
  */
 export function prototypeCrossEntropy(options: PrototypeCrossEntropyOptions): Tensor {
@@ -59,21 +67,19 @@ export function prototypeCrossEntropy(options: PrototypeCrossEntropyOptions): Te
   })[0]!;
 }
 
-type Logits = Omit<PrototypeRows, 'views'>;
-
 /**
  * The marginal latent class distribution: mean over rows of softmax(z prototypesᵀ / temperature +
- * bias): (K). No gradient.
+ * bias): (K). No gradient. Govindarajan et al. 2024, section 3.
  */
-export const prototypeMarginal = ({ z, prototypes, bias, temperature }: Logits): Tensor =>
+export const prototypeMarginal = ({ z, prototypes, bias, temperature }: PrototypeRows): Tensor =>
   unrecorded(() => call('prototype_marginal', [z, prototypes, bias], { temperature, log: 0 }))[0]!;
 
 /** `prototypeMarginal` with gradients to z, prototypes and bias, as ME-MAX needs: (K). */
-export const meanAssignment = ({ z, prototypes, bias, temperature }: Logits): Tensor =>
+export const meanAssignment = ({ z, prototypes, bias, temperature }: PrototypeRows): Tensor =>
   call('prototype_marginal', [z, prototypes, bias], { temperature, log: 0 })[0]!;
 
 /** The logarithm of `prototypeMarginal`, finite where the marginal itself is too small a number. */
-export const prototypeLogMarginal = ({ z, prototypes, bias, temperature }: Logits): Tensor =>
+export const prototypeLogMarginal = ({ z, prototypes, bias, temperature }: PrototypeRows): Tensor =>
   unrecorded(() => call('prototype_marginal', [z, prototypes, bias], { temperature, log: 1 }))[0]!;
 
 export interface SinkhornOptions {
@@ -85,10 +91,11 @@ export interface SinkhornOptions {
 
 /**
  * Sinkhorn-Knopp as a bias (K): softmax(z prototypesᵀ / temperature + bias) are the balanced
- * assignments of the rows. A bias of the head itself cancels out. No gradient.
+ * assignments of the rows. A bias of the head itself cancels out. No gradient. Caron et al. 2020,
+ * section 3.1.
  */
 export const prototypeSinkhorn = (
-  { z, prototypes, temperature }: Omit<Logits, 'bias'>,
+  { z, prototypes, temperature }: Omit<PrototypeRows, 'bias'>,
   { iterations = 3, fromProbabilities = false }: SinkhornOptions = {},
 ): Tensor =>
   unrecorded(() =>
@@ -101,7 +108,7 @@ export const prototypeSinkhorn = (
 
 /**
  * log C_P(||w_k|| / temperature) - log C_P(0) of prototypes w (K, P): (K), what von Mises-Fisher
- * logits add to w_k · z / temperature.
+ * logits add to w_k · z / temperature. Govindarajan et al. 2023, section 3.2.
  */
 export const vmfLogNormalizer = (prototypes: Tensor, temperature: number): Tensor =>
   call('vmf_log_normalizer', [prototypes], { temperature })[0]!;
@@ -117,7 +124,12 @@ export interface KoleoOptions {
   minDistance?: number;
 }
 
-/** -mean log(distance to the nearest other row) on the unit sphere, and who that row is. */
+/**
+ * KoLeo: -1/B Σ_i log(||u_i - u_nearest(i)|| + eps) over directions u = x / ||x||, x (B >= 2, D): the
+ * loss () and who is nearest, (B) i32. The gradient reaches both of each pair.
+ * Sablayrolles et al. 2019, eq. 2; of prototypes Govindarajan et al. 2024, eq. 8.
+ * @throws ERR_PROTEA_SHAPE for fewer than two rows: one has no neighbour
+ */
 export function koleo(x: Tensor, options: KoleoOptions = {}): { loss: Tensor; nearest: Tensor } {
   const { eps = 1e-8, normEps = 1e-8, pairwiseEps = 0, minDistance = 0 } = options;
   const attrs = {
@@ -182,7 +194,12 @@ export const tsne = (
   { perplexity = 30, iterations = 500 }: TsneOptions = {},
 ): Tensor => unrecorded(() => call('tsne', [x, start], { perplexity, iterations }))[0]!;
 
-/** The k train rows (M, D) of largest inner product with each test row (N, D), largest first. */
+/**
+ * The k train rows (M, D) of largest inner product with each test row (N, D), largest first, ties by
+ * the lowest index: values (N, k) and indices (N, k) i32. Normalised rows: cosine similarities. No
+ * gradient.
+ * @throws ERR_PROTEA_SHAPE when k > M or the widths differ
+ */
 export function knnTopK(
   test: Tensor,
   train: Tensor,
