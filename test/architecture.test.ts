@@ -19,7 +19,7 @@ const layers: Record<string, string[]> = {
   diagnose: ['formats', ...base],
   eval: ['nn', 'data', 'formats', ...base],
   report: ['error'],
-  inspect: ['diagnose', 'report', 'ssl', 'nn', 'data', 'formats', ...base],
+  inspect: ['eval', 'diagnose', 'report', 'ssl', 'nn', 'data', 'formats', ...base],
   bench: ['ssl', 'nn', ...base],
   lab: ['diagnose', 'report', 'ssl', 'nn', ...base],
   train: ['eval', 'diagnose', 'report', 'ssl', 'nn', 'data', 'formats', ...base],

@@ -14,6 +14,7 @@ import type { UniqueRule } from '../tensor/index.js';
 import { writeAtomic } from '../train/files.js';
 import { checkpointPath } from './checkpoint-path.js';
 import { exitCode, type Output, run } from './output.js';
+import { progressLines } from './progress.js';
 
 interface DiagnoseFlags {
   epsilon: string;
@@ -26,18 +27,6 @@ interface DiagnoseFlags {
   /** A path, or false: no page. */
   report?: string | false;
   json?: boolean;
-}
-
-const progressEveryMs = 2000;
-
-/** Says every two seconds how far long work has come. */
-function progressLines(out: Output): (part: string, share: number) => void {
-  let last = performance.now();
-  return (part, share) => {
-    if (performance.now() - last < progressEveryMs) return;
-    last = performance.now();
-    out.say(`${part} ${(100 * share).toFixed(0)} %`);
-  };
 }
 
 const number = (value: number) => String(Number(value.toPrecision(3)));

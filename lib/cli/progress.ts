@@ -66,3 +66,15 @@ export class Progress {
     this.bar = undefined;
   }
 }
+
+const progressEveryMs = 2000;
+
+/** Says every two seconds how far long work has come. */
+export function progressLines(out: Output): (part: string, share: number) => void {
+  let last = performance.now();
+  return (part, share) => {
+    if (performance.now() - last < progressEveryMs) return;
+    last = performance.now();
+    out.say(`${part} ${(100 * share).toFixed(0)} %`);
+  };
+}

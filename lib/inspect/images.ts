@@ -7,6 +7,7 @@ import {
   PictureCache,
   plainBatch,
   plainPicture,
+  spreadRows,
 } from '../data/index.js';
 import { AssignmentCount, type CheckpointFacts, type UniqueGroups } from '../diagnose/index.js';
 import { ProteaError } from '../error.js';
@@ -38,12 +39,6 @@ export function normalisationOf({ run }: CheckpointFacts): Normalisation {
   const { mean, std } = run?.data ?? {};
   return isTriple(mean) && isTriple(std) ? { mean, std } : imagenet;
 }
-
-/** Every how manyth image is taken so that there are at most `most`. */
-const spread = (count: number, most: number) =>
-  Array.from({ length: Math.min(count, most) }, (_, i) =>
-    count <= most ? i : Math.floor((i * count) / most),
-  );
 
 const watchedGroups = 12;
 
@@ -127,7 +122,7 @@ export async function assignImages(
     cacheBytes: 2 ** 28,
     ...(onWarning ? { onWarning } : {}),
   });
-  const wanted = spread(dataset.samples.length, options.maxImages ?? 5000);
+  const wanted = spreadRows(dataset.samples.length, options.maxImages ?? 5000);
   const features = await featuresOf(network, cache, wanted, normalisation, onProgress);
   if (!features.rows.length)
     throw new ProteaError('ERR_PROTEA_DATA', `${dataset.name}: no image can be read`);

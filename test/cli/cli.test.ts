@@ -51,6 +51,15 @@ test.serial('train --json: stdout holds events only, the last one is the end', (
   const report = JSON.parse(knn.stdout.trim().split('\n').at(-1)!);
   t.true(report.knn.top1 >= 0 && report.baselines.pixels.top1 >= 0);
 
+  const array = join(out, 'features.npy');
+  const made = protea('features', '--checkpoint', out, ...longTail, '--out', array);
+  t.is(made.status, 0, made.stderr);
+  t.regex(made.stdout, /^121 images, 64 numbers each: /);
+  const listed = ['--labels', join(out, 'features.csv'), '--max-images', '5', '--json'];
+  const again = protea('features', '--checkpoint', out, ...longTail, '--out', array, ...listed);
+  t.like(JSON.parse(again.stdout), { event: 'end', images: 5, dim: 64, features: array });
+  t.is(protea('features', '--checkpoint', out, ...longTail, '--out', out).status, 2);
+
   const linear = protea('eval', 'linear', '--checkpoint', out, '--json', '--device', 'cpu');
   t.is(linear.status, 0, linear.stderr);
   const judged = JSON.parse(linear.stdout.trim().split('\n').at(-1)!);
