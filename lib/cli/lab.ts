@@ -1,4 +1,3 @@
-import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { checkInteger, invalid } from '../error.js';
@@ -11,6 +10,7 @@ import {
   runLab,
   setting,
 } from '../lab/index.js';
+import { writeAtomic } from '../train/files.js';
 import { exitCode, type Output, run } from './output.js';
 
 interface LabFlags {
@@ -68,9 +68,8 @@ async function lab({ out: folder, seed, runs: list }: LabFlags, out: Output): Pr
   const runs = await runLab(Number(seed), show, names);
   live.stop();
   const seconds = (performance.now() - begin) / 1000;
-  await mkdir(folder, { recursive: true });
   const report = join(folder, 'index.html');
-  await writeFile(report, labPage(runs, seconds));
+  await writeAtomic(report, labPage(runs, seconds));
   out.emit({ event: 'end', seconds, report, runs: runs.map(summary) });
   for (const { name, loss, prototypes } of runs)
     out.result(

@@ -4,7 +4,7 @@ import type { Diagnosis } from './diagnose.js';
 
 type Measured = Pick<Diagnosis, 'unique' | 'total' | 'redundancy' | 'effectiveRank' | 'dead'>;
 
-/** What can be asked for. `unique` and `dead` are shares of K below 1 and counts from 1 on. */
+/** What can be asked for. Limits of `unique` up to 1, and of `dead` below 1, are shares of K; others are counts. */
 const quantities: Record<string, (head: Measured, limit: number) => number | null> = {
   unique: ({ unique, total }, limit) => (limit <= 1 ? unique / total : unique),
   dead: ({ dead, total }, limit) => (limit < 1 ? dead / total : dead),

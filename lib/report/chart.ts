@@ -1,4 +1,5 @@
 // Line charts as SVG text. Colours come from the page's style sheet.
+import { escapeHtml } from './page.js';
 
 export interface Series {
   name: string;
@@ -21,9 +22,6 @@ export interface ChartOptions {
 }
 
 export const frame = { width: 640, height: 280, left: 64, right: 16, top: 16, bottom: 40 };
-
-const escaped = (text: string) =>
-  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
 /** Round numbers that divide [low, high] into about `count` parts. */
 export function ticks(low: number, high: number, count: number): number[] {
@@ -82,7 +80,7 @@ function axes(x: Scale, y: Scale, options: ChartOptions): string {
     const at = y.place(v).toFixed(1);
     return `<line class="grid" x1="${frame.left}" x2="${right}" y1="${at}" y2="${at}"/><text class="tick" x="${frame.left - 8}" y="${at}" text-anchor="end" dominant-baseline="middle">${shown(v)}</text>`;
   });
-  const names = `<text class="axis" x="${(frame.left + right) / 2}" y="${frame.height - 6}" text-anchor="middle">${escaped(options.x)}</text><text class="axis" transform="translate(14 ${(frame.top + bottom) / 2}) rotate(-90)" text-anchor="middle">${escaped(options.y)}</text>`;
+  const names = `<text class="axis" x="${(frame.left + right) / 2}" y="${frame.height - 6}" text-anchor="middle">${escapeHtml(options.x)}</text><text class="axis" transform="translate(14 ${(frame.top + bottom) / 2}) rotate(-90)" text-anchor="middle">${escapeHtml(options.y)}</text>`;
   return [...up, ...across, names].join('');
 }
 
@@ -123,10 +121,10 @@ export function lineChart(series: readonly Series[], options: ChartOptions): str
     return `<polyline class="line ${style}" points="${path.join(' ')}"/>${spreads(points, x, y)}`;
   });
   const level = options.level
-    ? `<line class="level" x1="${frame.left}" x2="${frame.width - frame.right}" y1="${y.place(options.level.value)}" y2="${y.place(options.level.value)}"/><text class="tick" x="${frame.width - frame.right}" y="${y.place(options.level.value) - 5}" text-anchor="end">${escaped(options.level.name)}</text>`
+    ? `<line class="level" x1="${frame.left}" x2="${frame.width - frame.right}" y1="${y.place(options.level.value)}" y2="${y.place(options.level.value)}"/><text class="tick" x="${frame.width - frame.right}" y="${y.place(options.level.value) - 5}" text-anchor="end">${escapeHtml(options.level.name)}</text>`
     : '';
   const legend = drawn
-    .map(({ name, style }) => `<span class="key ${style}">${escaped(name)}</span>`)
+    .map(({ name, style }) => `<span class="key ${style}">${escapeHtml(name)}</span>`)
     .join('');
-  return `<figure><figcaption>${escaped(options.title)}</figcaption><svg viewBox="0 0 ${frame.width} ${frame.height}" role="img" aria-label="${escaped(options.title)}">${axes(x, y, options)}${level}${lines.join('')}</svg><div class="legend">${legend}</div></figure>`;
+  return `<figure><figcaption>${escapeHtml(options.title)}</figcaption><svg viewBox="0 0 ${frame.width} ${frame.height}" role="img" aria-label="${escapeHtml(options.title)}">${axes(x, y, options)}${level}${lines.join('')}</svg><div class="legend">${legend}</div></figure>`;
 }

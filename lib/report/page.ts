@@ -20,8 +20,13 @@ pre { background: color-mix(in srgb, var(--line) 45%, transparent); padding: .75
 @media print { .tick, .axis, .value { font-size: 15px; } :root { color-scheme: light; --ink: #000000; --soft: #444444; --line: #cccccc; --paper: #ffffff; --a: #d1495b; --b: #00798c; --c: #c98a1b; --d: #4d8468; --r1: #9fb3c8; --r2: #3d8eb9; --r3: #edae49; --r4: #e0703a; --r5: #b3202c; } body { margin: 0; max-width: none; font-size: 11pt; } .charts { grid-template-columns: 1fr 1fr; } figure, tr, .card { break-inside: avoid; } h2 { break-after: avoid; } .bar, .places circle, .key::before, svg { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 `;
 
+/** Text as HTML, in attributes too. */
 export const escapeHtml = (text: string): string =>
-  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+  text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;');
 
 /** A number with what it is. */
 export const card = (value: string, name: string): string =>

@@ -2,7 +2,7 @@ import { ProteaError } from '../error.js';
 import type { FeatureOptions } from '../eval/index.js';
 import { initialise, type Parameters, vitConfig } from '../nn/index.js';
 import { Method, type MethodConfig, methodParameters, recipes } from '../ssl/index.js';
-import { emaUpdate } from '../tensor/index.js';
+import { assign } from '../tensor/index.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { LastingConfig } from './config.js';
 import { clusteredParameters } from './optimiser.js';
@@ -76,7 +76,7 @@ export function restoredMethod(config: LastingConfig, checkpoint: Checkpoint): M
     [...learnt].map(([name, shape]) => [kind + name, shape] as const),
   );
   for (const [name, value] of take('', shapesOf(method.state)))
-    emaUpdate(method.state.get(name)!, value, 0);
+    assign(method.state.get(name)!, value);
   return {
     method,
     moments: take('optimiser.', new Map(moments)),

@@ -1,6 +1,4 @@
-import { type CropLoader, type Dataset, openData, spreadRows } from '../data/index.js';
 import { uniformCollapse, verdict } from '../diagnose/index.js';
-import { evalSplit, judged, type KnnReport, knnOf, networkFeatures } from '../eval/index.js';
 import { recipes } from '../ssl/index.js';
 import type { ChosenDevice, Tensor } from '../tensor/index.js';
 import { checkConfig } from './check-config.js';
@@ -9,24 +7,31 @@ import { Clock } from './clock.js';
 import { lasting, type TrainConfig } from './config.js';
 import type { DiagnosisEvent, EndEvent, StepEvent, TrainEvent } from './events.js';
 import { FiniteLosses } from './finite-losses.js';
-import { type Inspection, inspect } from './inspect.js';
+import { inspectRun, type JudgedRun, knnOfRun } from './judging.js';
 import { loaderOf, stepsOf, trainingData } from './loading.js';
 import { diagnosisMetrics, stepMetrics } from './metric-lines.js';
 import { startMixtures } from './mixture-start.js';
-import { featureOptions, freshMethod, restoredMethod } from './model.js';
+import { freshMethod, restoredMethod } from './model.js';
 import { takeDevice } from './run-device.js';
 import { type OpenRunOptions, RunFolder } from './run-folder.js';
 import { writeTrainReport } from './run-report.js';
-import { type Schedules, schedulesOf } from './schedules.js';
+import { schedulesOf } from './schedules.js';
 import { StepQueue } from './step-queue.js';
 import { meanResult, type StepResult, TrainingStep } from './training-step.js';
-
-/** Images over which assignments are averaged in a diagnosis. */
-const inspectedImages = 512;
 
 export interface RunOptions {
   /** Stops after the step at hand, with a checkpoint. */
   signal?: AbortSignal;
+}
+
+/** What a run is made of, opened and restored. */
+interface OpenRun extends JudgedRun {
+  folder: RunFolder;
+  steps: number;
+  checkpoint: Checkpoint | undefined;
+  /** Told with the next events. */
+  warnings: string[];
+  device: ChosenDevice;
 }
 
 /**
@@ -36,28 +41,30 @@ export interface RunOptions {
 export class Trainer {
   private done: number;
   private readonly finite: FiniteLosses;
-  private newest: string;
+  /** The checkpoint on disk. */
+  private newest: { path: string; step: number };
   private last: StepResult | undefined;
   /** Results since the last step event. */
   private window: StepResult[] = [];
   private readonly queue = new StepQueue();
   private readonly clock = new Clock();
 
-  private constructor(
-    readonly config: TrainConfig,
-    readonly folder: RunFolder,
-    private readonly dataset: Dataset,
-    private readonly loader: CropLoader,
-    readonly steps: number,
-    private readonly schedules: Schedules,
-    private readonly training: TrainingStep,
-    checkpoint: Checkpoint | undefined,
-    private readonly warnings: string[],
-    private readonly device: ChosenDevice,
-  ) {
+  private constructor(private readonly opened: OpenRun) {
+    const { checkpoint } = opened;
     this.done = checkpoint?.meta.step ?? 0;
     this.finite = new FiniteLosses(checkpoint?.meta.nonFinite ?? 0);
-    this.newest = checkpoint?.path ?? '';
+    this.newest = { path: checkpoint?.path ?? '', step: this.done };
+  }
+
+  get config(): TrainConfig {
+    return this.opened.config;
+  }
+  get folder(): RunFolder {
+    return this.opened.folder;
+  }
+  /** Of the whole run. */
+  get steps(): number {
+    return this.opened.steps;
   }
 
   /**
@@ -85,7 +92,7 @@ export class Trainer {
       if (!checkpoint) await startMixtures(state.method, config, loader.cache);
       await folder.rewindMetrics(checkpoint?.meta.step ?? 0);
       const training = new TrainingStep(config, state, schedules);
-      return new Trainer(
+      return new Trainer({
         config,
         folder,
         dataset,
@@ -96,7 +103,7 @@ export class Trainer {
         checkpoint,
         warnings,
         device,
-      );
+      });
     } catch (error) {
       await folder.close();
       throw error;
@@ -105,11 +112,11 @@ export class Trainer {
 
   /** All tensors that a checkpoint holds. */
   private stateByPrefix(): Map<string, Map<string, Tensor>> {
-    const { method } = this.training;
+    const { method } = this.opened.training;
     return new Map([
       ['student.', method.student.parameters],
       ['teacher.', method.teacher.parameters],
-      ['optimiser.', this.training.optimiserState()],
+      ['optimiser.', this.opened.training.optimiserState()],
       ['', new Map(method.state)],
     ]);
   }
@@ -122,7 +129,7 @@ export class Trainer {
     } finally {
       await this.queue.settled();
     }
-    if (this.done > 0 && !this.isCheckpointed()) yield await this.checkpoint();
+    if (this.done > this.newest.step) yield await this.checkpoint();
     yield* this.heldWarnings();
     const end = await this.end();
     yield end;
@@ -147,12 +154,12 @@ export class Trainer {
 
   private async queueStep(): Promise<void> {
     const step = this.done + this.queue.length;
-    const batch = await this.clock.wait(this.loader.batch(step, this.steps - 1));
-    this.queue.add(this.training.run(step, batch));
+    const batch = await this.clock.wait(this.opened.loader.batch(step, this.steps - 1));
+    this.queue.add(this.opened.training.run(step, batch));
   }
 
   private *heldWarnings(): Generator<TrainEvent> {
-    for (const message of this.warnings.splice(0)) yield { event: 'warning', message };
+    for (const message of this.opened.warnings.splice(0)) yield { event: 'warning', message };
   }
 
   private isLogged(done: number): boolean {
@@ -174,15 +181,15 @@ export class Trainer {
   }
 
   private startEvent(): TrainEvent {
-    const parameters = [...this.training.method.student.parameters.values()];
+    const parameters = [...this.opened.training.method.student.parameters.values()];
     return {
       event: 'start',
       out: this.folder.path,
-      images: this.dataset.samples.length,
+      images: this.opened.dataset.samples.length,
       step: this.done,
       steps: this.steps,
       parameters: parameters.reduce((sum, p) => sum + p.size, 0),
-      device: this.device,
+      device: this.opened.device,
     };
   }
 
@@ -191,35 +198,20 @@ export class Trainer {
       event: 'step',
       step: this.done,
       steps: this.steps,
-      epoch: step / this.loader.stepsPerEpoch,
+      epoch: step / this.opened.loader.stepsPerEpoch,
       ...meanResult(this.window.splice(0)),
-      lr: this.schedules.lr(step),
-      weightDecay: this.schedules.weightDecay(step),
-      momentum: this.schedules.momentum(step),
-      teacherTemperature: this.schedules.teacherTemperature(step),
+      lr: this.opened.schedules.lr(step),
+      weightDecay: this.opened.schedules.weightDecay(step),
+      momentum: this.opened.schedules.momentum(step),
+      teacherTemperature: this.opened.schedules.teacherTemperature(step),
       ...this.clock.lap(),
     };
     await this.folder.appendMetrics(stepMetrics(event));
     return event;
   }
 
-  private inspection(): Promise<Inspection> {
-    const { data, crops, run, method } = this.config;
-    const { teacherTemperature, patchTemperature } = this.schedules;
-    const temperature =
-      recipes[method].main.tokens === 'cls' ? teacherTemperature : patchTemperature;
-    return inspect(this.training.method, {
-      epsilon: run.epsilon,
-      teacherTemperature: temperature(Math.max(0, this.done - 1)),
-      cache: this.loader.cache,
-      rows: spreadRows(this.dataset.samples.length, inspectedImages),
-      size: crops.globalSize,
-      normalisation: data,
-    });
-  }
-
   private async diagnose(): Promise<DiagnosisEvent> {
-    const { teacher, studentUnique, mlcd, others } = await this.inspection();
+    const { teacher, studentUnique, mlcd, others } = await inspectRun(this.opened, this.done);
     const loss = this.last?.losses[recipes[this.config.method].main.loss] ?? Number.NaN;
     const event: DiagnosisEvent = {
       event: 'diagnosis',
@@ -237,52 +229,39 @@ export class Trainer {
     return event;
   }
 
-  private isCheckpointed(): boolean {
-    return this.newest.includes(`step-${String(this.done).padStart(8, '0')}.`);
-  }
-
   private async checkpoint(): Promise<TrainEvent> {
     const tensors = new Map<string, Tensor>();
     for (const [prefix, group] of this.stateByPrefix())
       for (const [name, value] of group) tensors.set(prefix + name, value);
-    this.newest = await writeCheckpoint(
+    const path = await writeCheckpoint(
       this.folder.checkpoints,
       tensors,
       {
         format: 'protea-1',
         step: this.done,
-        optimiserSteps: this.training.steps,
+        optimiserSteps: this.opened.training.steps,
         config: lasting(this.config),
         nonFinite: this.finite.missed,
       },
       this.config.run.keep,
     );
-    return { event: 'checkpoint', step: this.done, path: this.newest };
-  }
-
-  private async knn(): Promise<KnnReport | null> {
-    const { data, eval: options } = this.config;
-    const test = data.test ? await openData(data.test) : undefined;
-    const split = evalSplit(this.dataset, test, options.maxImages, { train: this.loader.cache });
-    if (!split) return null;
-    const { backbone } = this.training.method.teacher;
-    const features = await networkFeatures(backbone, split, featureOptions(this.config));
-    return judged(features, (made) => knnOf(made, { k: options.k }));
+    this.newest = { path, step: this.done };
+    return { event: 'checkpoint', step: this.done, path };
   }
 
   private async end(): Promise<EndEvent> {
     const imagesPerSecond = this.clock.overall;
     const complete = this.done === this.steps;
-    const { teacher, mlcd, others } = await this.inspection();
+    const { teacher, mlcd, others } = await inspectRun(this.opened, this.done);
     const event: EndEvent = {
       event: 'end',
-      checkpoint: this.newest,
+      checkpoint: this.newest.path,
       steps: this.done,
       imagesPerSecond,
       prototypes: { ...teacher, of: 'teacher' },
       mlcd,
       others,
-      knn: complete ? await this.knn() : null,
+      knn: complete ? await knnOfRun(this.opened) : null,
       report: this.folder.report,
       complete,
     };

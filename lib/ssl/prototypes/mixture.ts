@@ -1,7 +1,7 @@
 import { checkNumber } from '../../error.js';
 import { normals } from '../../nn/index.js';
 import {
-  emaUpdate,
+  assign,
   full,
   gmmResponsibilities,
   gmmUpdate,
@@ -84,7 +84,7 @@ export class MixturePrototypes {
   startAt(rows: Float32Array, variances: Float32Array): void {
     const start = stateAt(rows, variances, this.options);
     for (const name of Object.keys(start) as (keyof MixtureState)[]) {
-      emaUpdate(this.mixture[name], start[name], 0);
+      assign(this.mixture[name], start[name]);
       start[name].dispose();
     }
   }

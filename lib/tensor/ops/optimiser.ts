@@ -66,6 +66,9 @@ export const emaUpdate = (
   guard?: Tensor,
 ): Tensor => call('ema_update', [target, source, guard], { momentum })[0]!;
 
+/** target <- source, in place: two tensors of one shape, f32 or f64. */
+export const assign = (target: Tensor, source: Tensor): Tensor => emaUpdate(target, source, 0);
+
 /**
  * log c <- log(momentum c + (1 - momentum) m) in place, unless `guard` is not finite. With `ofLogs`
  * the mean is taken of the logarithms: log c <- momentum log c + (1 - momentum) log m. Two tensors of

@@ -1,0 +1,52 @@
+// What a run says about itself: its prototypes on the way, its features at the end.
+import { type CropLoader, type Dataset, openData, spreadRows } from '../data/index.js';
+import { evalSplit, judged, type KnnReport, knnOf, networkFeatures } from '../eval/index.js';
+import { recipes } from '../ssl/index.js';
+import type { TrainConfig } from './config.js';
+import { type Inspection, inspect } from './inspect.js';
+import { featureOptions } from './model.js';
+import type { Schedules } from './schedules.js';
+import type { TrainingStep } from './training-step.js';
+
+/** Images over which assignments are averaged in a diagnosis. */
+const inspectedImages = 512;
+
+/** A run as far as it is judged. */
+export interface JudgedRun {
+  config: TrainConfig;
+  dataset: Dataset;
+  loader: CropLoader;
+  schedules: Schedules;
+  training: TrainingStep;
+}
+
+/** Prototypes and assignments after `done` steps. */
+export function inspectRun(run: JudgedRun, done: number): Promise<Inspection> {
+  const { data, crops, run: settings, method } = run.config;
+  const { teacherTemperature, patchTemperature } = run.schedules;
+  const temperature = recipes[method].main.tokens === 'cls' ? teacherTemperature : patchTemperature;
+  return inspect(run.training.method, {
+    epsilon: settings.epsilon,
+    teacherTemperature: temperature(Math.max(0, done - 1)),
+    cache: run.loader.cache,
+    rows: spreadRows(run.dataset.samples.length, inspectedImages),
+    size: crops.globalSize,
+    normalisation: data,
+  });
+}
+
+/** kNN accuracy of the teacher's features; null where the images have no labels. */
+export async function knnOfRun({
+  config,
+  dataset,
+  loader,
+  training,
+}: JudgedRun): Promise<KnnReport | null> {
+  const { data, eval: options } = config;
+  const test = data.test ? await openData(data.test) : undefined;
+  const split = evalSplit(dataset, test, options.maxImages, { train: loader.cache });
+  if (!split) return null;
+  const { backbone } = training.method.teacher;
+  const features = await networkFeatures(backbone, split, featureOptions(config));
+  return judged(features, (made) => knnOf(made, { k: options.k }));
+}
