@@ -4,6 +4,7 @@ import {
   configJsonSchema,
   loadConfig,
   presetNotes,
+  presetOf,
   presets,
 } from '../train/index.js';
 import { exitCode, type Output, run } from './output.js';
@@ -13,15 +14,13 @@ interface ShowFlags {
   json?: boolean;
 }
 
-const defaultPreset = Object.keys(presets)[0]!;
-
-async function show(
-  preset: string,
-  overrides: readonly string[],
-  flags: ShowFlags,
-  out: Output,
-): Promise<number> {
-  const config = await loadConfig({ preset, file: flags.config, overrides });
+/** A first word with "=" is a setting, not a preset. */
+async function show(words: readonly string[], flags: ShowFlags, out: Output): Promise<number> {
+  const [first] = words;
+  const named = first !== undefined && !first.includes('=') ? first : undefined;
+  const sources = { preset: named, file: flags.config };
+  const preset = await presetOf(sources);
+  const config = await loadConfig({ ...sources, overrides: words.slice(named ? 1 : 0) });
   out.emit(config);
   out.result(commentedConfig(config, preset, presetNotes[preset]).trimEnd());
   return exitCode.ok;
@@ -32,13 +31,15 @@ export function addConfig(program: Command): void {
   config
     .command('show')
     .description('print a preset with a comment for each key, its source and where it departs')
-    .argument('[preset]', 'name of a preset', defaultPreset)
-    .argument('[overrides...]', 'settings as key.sub=value')
+    .argument(
+      '[words...]',
+      'a preset (default: that of --config, or dino-kp-tiny), then settings as key.sub=value',
+    )
     .option('--config <file>', 'YAML on top of the preset')
     .option('--json', 'one JSON document on stdout')
     .addHelpText('after', '\nExample:\n  protea config show ibot-vmf-kp-vits16')
-    .action((preset: string, overrides: string[], flags: ShowFlags) =>
-      run(flags.json ?? false, (out) => show(preset, overrides, flags, out)),
+    .action((words: string[], flags: ShowFlags) =>
+      run(flags.json ?? false, (out) => show(words, flags, out)),
     );
   config
     .command('schema')

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { ProteaError } from '../error.js';
-import { type EndEvent, loadConfig, type TrainEvent, Trainer } from '../train/index.js';
+import { type EndEvent, loadConfig, presetOf, type TrainEvent, Trainer } from '../train/index.js';
 import { exitCode, type Output, run } from './output.js';
 import { Progress } from './progress.js';
 
@@ -34,8 +34,11 @@ export function overridesOf(flags: TrainFlags, given: readonly string[]): string
     ['run.logEvery', flags.logEvery],
     ['run.device', flags.device],
   ];
-  const text = (value: string) => (/^(null|[\d.]+)$/.test(value) ? value : JSON.stringify(value));
-  const fromFlags = named.flatMap(([key, value]) => (value ? [`${key}=${text(value)}`] : []));
+  // Paths and names are text even where they look like numbers.
+  const isText = (key: string) => /^(data|run\.device)/.test(key);
+  const text = (key: string, value: string) =>
+    value === 'null' || (!isText(key) && /^-?[\d.]+$/.test(value)) ? value : JSON.stringify(value);
+  const fromFlags = named.flatMap(([key, value]) => (value ? [`${key}=${text(key, value)}`] : []));
   return [
     ...fromFlags.filter((o) => o === 'data.test=null'),
     ...given,
@@ -74,7 +77,8 @@ async function train(flags: TrainFlags, given: readonly string[], out: Output): 
     file: flags.config,
     overrides: overridesOf(flags, given),
   });
-  const folder = flags.out ?? join('runs', flags.preset ?? 'dino-kp-tiny');
+  const preset = await presetOf({ preset: flags.preset, file: flags.config });
+  const folder = flags.out ?? join('runs', preset);
   const { signal, code } = stopOnSignals();
   const trainer = await Trainer.open(config, folder, { overwrite: flags.overwrite ?? false });
   const progress = new Progress(out);
@@ -86,7 +90,8 @@ async function train(flags: TrainFlags, given: readonly string[], out: Output): 
       last = event;
     }
     if (last?.event !== 'end') throw new ProteaError('ERR_PROTEA_ABORTED', 'The run did not end');
-    out.result(`${closing(last)}\n  checkpoint ${last.checkpoint}\n  report     ${last.report}`);
+    const checkpoint = last.checkpoint || 'none yet';
+    out.result(`${closing(last)}\n  checkpoint ${checkpoint}\n  report     ${last.report}`);
     return last.complete ? exitCode.ok : code();
   } finally {
     progress.stop();

@@ -47,12 +47,18 @@ export async function withBudget(
   budget: Budget,
 ): Promise<TrainConfig | undefined> {
   const file = join(folder, 'steps.json');
+  const of = (steps: number) => ({ ...config, optim: { ...config.optim, steps } });
   await mkdir(folder, { recursive: true });
-  if (!existsSync(file)) {
-    const steps = await stepsFor(config, budget);
-    if (!steps) return undefined;
-    await writeAtomic(file, JSON.stringify({ steps, seconds: budget.seconds }));
-  }
-  const { steps } = JSON.parse(await readFile(file, 'utf8')) as { steps: number };
-  return { ...config, optim: { ...config.optim, steps } };
+  const known = await measuredSteps(file);
+  if (known?.seconds === budget.seconds) return of(known.steps);
+  const steps = await stepsFor(config, budget);
+  if (!steps) return undefined;
+  await writeAtomic(file, JSON.stringify({ steps, seconds: budget.seconds }));
+  return of(steps);
+}
+
+async function measuredSteps(
+  file: string,
+): Promise<{ steps: number; seconds: number } | undefined> {
+  return existsSync(file) ? JSON.parse(await readFile(file, 'utf8')) : undefined;
 }

@@ -90,11 +90,17 @@ function missing(file: TensorFile, what: string, matrices: readonly string[]): P
   const ratio = (name: string) => file.shapeOf(name)[0]! / file.shapeOf(name)[1]!;
   const layers = /(^|\.)(blocks|layers?)\.\d+\./;
   const candidates = matrices
-    .filter((name) => !layers.test(name))
+    .filter((name) => !layers.test(name) && file.shapeOf(name)[1]! > 1)
     .sort((a, b) => ratio(b) - ratio(a))
     .slice(0, shownCandidates)
     .map((name) => `${name} (${file.shapeOf(name).join(', ')})`);
+  const isBackbone = file.names.some((name) => name.endsWith('patch_embed.proj.weight'));
+  const none = isBackbone
+    ? 'This is a backbone without its head, as most downloads are: take the full checkpoint of the training.'
+    : 'The file has no matrix of two rows or more.';
   return new ProteaError('ERR_PROTEA_CHECKPOINT_FORMAT', `${file.path} ${what}`, {
-    hint: `Name one with --tensor. Candidates by shape: ${candidates.join(', ') || 'none, the file has no matrix of two rows or more'}`,
+    hint: candidates.length
+      ? `Name one with --tensor. Candidates by shape: ${candidates.join(', ')}`
+      : none,
   });
 }

@@ -1,8 +1,8 @@
 // The array format of numpy, versions 1 to 3. Arrays of objects are pickles and are refused.
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { ProteaError } from '../error.js';
 import { decode, dtypeBytes, type StoredDtype } from './dtypes.js';
-import { bytesAt, damaged } from './read-at.js';
+import { bytesAt, damaged, openToRead } from './read-at.js';
 
 const magic = '\x93NUMPY';
 const maxHeaderBytes = 1 << 20;
@@ -115,7 +115,7 @@ export class NpyFile {
    * @throws ERR_PROTEA_PICKLE_FORBIDDEN when it holds Python objects
    */
   static async open(path: string): Promise<NpyFile> {
-    const handle = await open(path, 'r');
+    const handle = await openToRead(path);
     try {
       const { size } = await handle.stat();
       const header = await readHeader(handle, path, size);

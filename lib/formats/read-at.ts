@@ -1,9 +1,23 @@
-import type { FileHandle } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { ProteaError } from '../error.js';
 
 /** A damaged file, by name and reason. */
 export const damaged = (file: string, what: string, hint = 'The file is damaged or cut short.') =>
   new ProteaError('ERR_PROTEA_CHECKPOINT_FORMAT', `${file}: ${what}`, { hint });
+
+/**
+ * A file to read.
+ * @throws ERR_PROTEA_DATA when there is none, or it may not be read
+ */
+export async function openToRead(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'r');
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const why = code === 'ENOENT' ? 'no such file' : `cannot be read: ${message}`;
+    throw new ProteaError('ERR_PROTEA_DATA', `${path}: ${why}`, { cause });
+  }
+}
 
 /**
  * Exactly `length` bytes at `begin`.

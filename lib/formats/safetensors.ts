@@ -1,8 +1,8 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { ProteaError } from '../error.js';
 import { decode, dtypeBytes, type StoredDtype } from './dtypes.js';
 import { duplicateKey } from './json-keys.js';
-import { bytesAt, damaged } from './read-at.js';
+import { bytesAt, damaged, openToRead } from './read-at.js';
 
 /** Element types of the format. */
 const dtypes = {
@@ -160,10 +160,12 @@ export class SafetensorsFile {
 
   /** @throws ERR_PROTEA_CHECKPOINT_FORMAT naming the file and what is wrong with it. */
   static async open(path: string): Promise<SafetensorsFile> {
-    const handle = await open(path, 'r');
+    const handle = await openToRead(path);
     try {
       const { size } = await handle.stat();
       const prefix = await bytesAt(handle, path, 0, 8, size);
+      if (prefix[0] === 0x80 || prefix.toString('latin1', 0, 2) === 'PK')
+        throw refuse(path, 'it is a file of torch.save');
       const length = prefix.readBigUInt64LE(0);
       if (length > maxHeaderBytes || length > size - 8)
         throw refuse(path, `its header claims ${length} bytes of ${size}`);

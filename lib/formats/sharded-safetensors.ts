@@ -87,7 +87,7 @@ async function opened(index: string, name: string): Promise<SafetensorsFile> {
   try {
     return await SafetensorsFile.open(join(dirname(index), name));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT')
+    if ((error as { cause?: NodeJS.ErrnoException }).cause?.code === 'ENOENT')
       throw refuse(index, `${name} is missing`);
     throw error;
   }

@@ -1,6 +1,5 @@
-import { open } from 'node:fs/promises';
 import { NpyFile } from './npy.js';
-import { damaged } from './read-at.js';
+import { damaged, openToRead } from './read-at.js';
 import { SafetensorsFile, valuesOf } from './safetensors.js';
 import { ShardedSafetensors } from './sharded-safetensors.js';
 import { TorchCheckpoint } from './torch-checkpoint.js';
@@ -36,7 +35,7 @@ const others: [string, string][] = [
  * @throws ERR_PROTEA_CHECKPOINT_FORMAT when it is nothing known
  */
 async function formatOf(path: string): Promise<Format> {
-  const handle = await open(path, 'r');
+  const handle = await openToRead(path);
   let start: string;
   try {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(9), 0, 9, 0);

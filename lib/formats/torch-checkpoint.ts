@@ -1,10 +1,10 @@
 // Checkpoints of torch.save, in the zip format and in the one before it. Storages are read when a
 // tensor is asked for.
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { decode, dtypeBytes } from './dtypes.js';
 import { type PickleOptions, PickleTruncated, readPickle } from './pickle.js';
-import { bytesAt, damaged } from './read-at.js';
+import { bytesAt, damaged, openToRead } from './read-at.js';
 import { type ZipEntry, zipEntries } from './stored-zip.js';
 import {
   type Storage,
@@ -50,7 +50,7 @@ export class TorchCheckpoint {
    * @throws ERR_PROTEA_CHECKPOINT_FORMAT when it is damaged, or claims more than it holds
    */
   static async open(path: string): Promise<TorchCheckpoint> {
-    const handle = await open(path, 'r');
+    const handle = await openToRead(path);
     try {
       const { size } = await handle.stat();
       const start = await bytesAt(handle, path, 0, Math.min(4, size));

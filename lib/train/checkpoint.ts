@@ -4,7 +4,8 @@ import { ProteaError } from '../error.js';
 import { SafetensorsFile, safetensorsChunks, valuesOf } from '../formats/safetensors.js';
 import { type Tensor, tensor } from '../tensor/index.js';
 import type { LastingConfig } from './config.js';
-import { sweepTemporary, writeAtomic } from './files.js';
+import { writeAtomic } from './files.js';
+import type { RunImages } from './images.js';
 
 /** What is kept beside the tensors. */
 export interface CheckpointMeta {
@@ -16,6 +17,8 @@ export interface CheckpointMeta {
   config: LastingConfig;
   /** Steps in a row whose loss was not finite. */
   nonFinite: number;
+  /** The images of the run; checkpoints of early versions do not say. */
+  images?: RunImages;
 }
 
 export interface Checkpoint {
@@ -60,6 +63,11 @@ export async function writeCheckpoint(
   return path;
 }
 
+/** Removes every checkpoint of a folder, and nothing else. */
+export async function removeCheckpoints(folder: string): Promise<void> {
+  for (const name of await listed(folder)) await rm(join(folder, name));
+}
+
 /** @throws ERR_PROTEA_CHECKPOINT_FORMAT naming the file when it is damaged or of another program */
 export async function readCheckpoint(path: string): Promise<Checkpoint> {
   const file = await SafetensorsFile.open(path);
@@ -69,6 +77,7 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
       throw new ProteaError(
         'ERR_PROTEA_CHECKPOINT_FORMAT',
         `${path}: not a checkpoint of a Protea run: its metadata has no "protea" entry`,
+        { hint: 'protea diagnose and protea features take the checkpoints of other codes.' },
       );
     const meta = JSON.parse(text) as CheckpointMeta;
     const tensors = new Map<string, Tensor>();
@@ -82,12 +91,14 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
   }
 }
 
-/** The newest checkpoint that can be read whole; damaged ones are skipped and reported. */
+/**
+ * The newest checkpoint that can be read whole; damaged ones are skipped and reported. Changes nothing,
+ * so a run that is going on can be looked at.
+ */
 export async function newestCheckpoint(
   folder: string,
   onWarning: (message: string) => void,
 ): Promise<Checkpoint | undefined> {
-  await sweepTemporary(folder);
   for (const name of await listed(folder)) {
     try {
       return await readCheckpoint(join(folder, name));

@@ -103,11 +103,20 @@ export function presetNamed(name: string): TrainConfig {
   });
 }
 
+const defaultPreset = 'dino-kp-tiny';
+
+/** The name of the preset that a config begins with: as asked, as its file says, or the default one. */
+export async function presetOf({ preset, file }: ConfigSources): Promise<string> {
+  if (preset !== undefined) return preset;
+  const named = file ? (await readYaml(file)).tree.preset : undefined;
+  return named === undefined ? defaultPreset : String(named);
+}
+
 /** A full config: preset, then file, then overrides. */
 export async function loadConfig(sources: ConfigSources = {}): Promise<TrainConfig> {
   const file = sources.file ? await readYaml(sources.file) : undefined;
   const { preset, ...settings } = file?.tree ?? {};
-  const base = presetNamed(sources.preset ?? (preset as string | undefined) ?? 'dino-kp-tiny');
+  const base = presetNamed(sources.preset ?? (preset as string | undefined) ?? defaultPreset);
   let tree = merged(base as unknown as Tree, settings);
   for (const text of sources.overrides ?? []) tree = merged(tree, override(text));
   return checked(tree, file?.locate ?? (() => ''));

@@ -256,4 +256,11 @@ export function lasting(config: TrainConfig) {
   return { ...rest, data: source };
 }
 
+/** What two starts of one run must have in common: neither how it is judged nor what it puts up with. */
+export function deciding(config: TrainConfig) {
+  const { data, ...rest } = lasting(config);
+  const { test: _test, maxBadFraction: _maxBadFraction, ...source } = data;
+  return { ...rest, data: source };
+}
+
 export type LastingConfig = ReturnType<typeof lasting>;

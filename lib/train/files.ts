@@ -33,6 +33,8 @@ const reasons: Record<string, string> = {
   EDQUOT: 'the quota is used up',
   EFBIG: 'files may not grow that large here',
   EACCES: 'it may not be written',
+  EEXIST: 'a file of that name is in the way',
+  ENOTDIR: 'a file is in the way of its folder',
   EROFS: 'it may not be written',
 };
 
@@ -45,6 +47,18 @@ function unwritten(path: string, error: unknown): unknown {
     `${path} was not written: ${reasons[code] ?? message}`,
     { hint: 'Make room, or name another place. Nothing half-written is left.', cause: error },
   );
+}
+
+/**
+ * What `work` gives, which writes to `path`.
+ * @throws ERR_PROTEA_WRITE in place of the system's errors
+ */
+export async function written<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw unwritten(path, error);
+  }
 }
 
 /**

@@ -25,8 +25,10 @@ export class FiniteLosses {
     if (this.missed <= most) return;
     throw new ProteaError(
       'ERR_PROTEA_NUMERIC',
-      `The loss is not finite at step ${step} (${textOf(result)}), the ${this.missed}th time in a row; no parameter was changed by those steps`,
-      { hint: 'Lower optim.lr or raise loss.teacherTemperature; the last checkpoint is good.' },
+      `The loss is not finite at step ${step + 1} (${textOf(result)}), ${this.missed} steps in a row; they changed no parameter`,
+      {
+        hint: 'The steps before may have gone astray: begin another run (--out) with a lower optim.lr, optim.clip above 0 or a higher loss.teacherTemperature.',
+      },
     );
   }
 }

@@ -1,5 +1,5 @@
 // What a run says about itself: its prototypes on the way, its features at the end.
-import { type CropLoader, type Dataset, openData, spreadRows } from '../data/index.js';
+import { type CropLoader, type Dataset, spreadRows } from '../data/index.js';
 import { evalSplit, judged, type KnnReport, knnOf, networkFeatures } from '../eval/index.js';
 import { recipes } from '../ssl/index.js';
 import type { TrainConfig } from './config.js';
@@ -15,6 +15,8 @@ const inspectedImages = 512;
 export interface JudgedRun {
   config: TrainConfig;
   dataset: Dataset;
+  /** What it is judged by; undefined: every fifth of its own images. */
+  test: Dataset | undefined;
   loader: CropLoader;
   schedules: Schedules;
   training: TrainingStep;
@@ -36,14 +38,9 @@ export function inspectRun(run: JudgedRun, done: number): Promise<Inspection> {
 }
 
 /** kNN accuracy of the teacher's features; null where the images have no labels. */
-export async function knnOfRun({
-  config,
-  dataset,
-  loader,
-  training,
-}: JudgedRun): Promise<KnnReport | null> {
-  const { data, eval: options } = config;
-  const test = data.test ? await openData(data.test) : undefined;
+export async function knnOfRun(run: JudgedRun): Promise<KnnReport | null> {
+  const { config, dataset, test, loader, training } = run;
+  const { eval: options } = config;
   const split = evalSplit(dataset, test, options.maxImages, { train: loader.cache });
   if (!split) return null;
   const { backbone } = training.method.teacher;

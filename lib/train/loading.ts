@@ -7,6 +7,19 @@ import type { TrainConfig } from './config.js';
 export const trainingData = ({ source, labels, images }: TrainConfig['data']): Promise<Dataset> =>
   openData(source, { labels: labels ?? undefined, images: images ?? undefined });
 
+/**
+ * The labelled images that a run is judged by, if it names any.
+ * @throws ERR_PROTEA_DATA when they have no labels
+ */
+export async function testData({ test }: TrainConfig['data']): Promise<Dataset | undefined> {
+  if (!test) return undefined;
+  const dataset = await openData(test);
+  if (dataset.samples.some(({ label }) => label !== undefined)) return dataset;
+  throw new ProteaError('ERR_PROTEA_DATA', `${dataset.name} has no labels, which kNN goes by`, {
+    hint: 'Give test images with labels (--test, data.test), or none.',
+  });
+}
+
 /** The loader of the crops of a run on `device`. */
 export function loaderOf(
   config: TrainConfig,

@@ -1,6 +1,16 @@
 import { readFileSync } from 'node:fs';
-import { open, rm } from 'node:fs/promises';
+import { link, rename, rm, writeFile } from 'node:fs/promises';
 import { ProteaError } from '../error.js';
+
+/** When a process began, in the kernel's ticks, where the system tells: a number of its own is used again. */
+function beginningOf(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  } catch {
+    return '';
+  }
+}
 
 function isAlive(pid: number): boolean {
   try {
@@ -11,36 +21,59 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Who holds the lock; undefined when the holder is gone or was never written down. */
-function holder(path: string): number | undefined {
+const contentOf = (path: string): string => {
   try {
-    const pid = Number(readFileSync(path, 'utf8'));
-    return pid > 0 && pid !== process.pid && isAlive(pid) ? pid : undefined;
+    return readFileSync(path, 'utf8');
   } catch {
-    return undefined;
+    return '';
   }
+};
+
+/** The process that a lock names; undefined when it is gone, or another one has its number. */
+function holder(content: string): number | undefined {
+  const [number, beginning = ''] = content.split(' ');
+  const pid = Number(number);
+  if (!(pid > 0) || pid === process.pid || !isAlive(pid)) return undefined;
+  return !beginning || beginning === beginningOf(pid) ? pid : undefined;
+}
+
+const locked = (path: string, pid: number) =>
+  new ProteaError('ERR_PROTEA_RUN_LOCKED', `${path}: process ${pid} is training here`, {
+    hint: `Wait for it, stop it, or give another --out. If no training runs there, remove ${path}.`,
+  });
+
+/** Puts a lock whose process is gone aside; false when another process has done so, and holds it now. */
+async function putAside(path: string, stale: string): Promise<boolean> {
+  const aside = `${path}.stale-${process.pid}`;
+  await rename(path, aside).catch(() => {});
+  const taken = contentOf(aside);
+  if (taken !== '' && taken !== stale) await link(aside, path).catch(() => {});
+  await rm(aside, { force: true });
+  return taken === '' || taken === stale;
 }
 
 /**
- * Takes the lock of a run, so that two processes never write to it. A lock whose process is gone is
- * taken over. @throws ERR_PROTEA_RUN_LOCKED
+ * Takes the lock of a run, so that two processes never write to it: the file comes into being with its
+ * content. A lock whose process is gone is taken over. @throws ERR_PROTEA_RUN_LOCKED
  */
 export async function takeLock(path: string): Promise<() => Promise<void>> {
-  for (let attempt = 0; attempt < 2; attempt++) {
-    try {
-      const handle = await open(path, 'wx');
-      await handle.writeFile(String(process.pid));
-      await handle.close();
-      return () => rm(path, { force: true });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      const pid = holder(path);
-      if (pid !== undefined)
-        throw new ProteaError('ERR_PROTEA_RUN_LOCKED', `${path}: process ${pid} is training here`, {
-          hint: 'Wait for it, stop it, or give another --out.',
-        });
-      await rm(path, { force: true });
+  const own = `${path}.tmp-${process.pid}`;
+  await writeFile(own, `${process.pid} ${beginningOf(process.pid)}`);
+  try {
+    for (let attempt = 0; attempt < 3; attempt++) {
+      try {
+        await link(own, path);
+        return () => rm(path, { force: true });
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      }
+      const content = contentOf(path);
+      const pid = holder(content);
+      if (pid !== undefined) throw locked(path, pid);
+      await putAside(path, content);
     }
+  } finally {
+    await rm(own, { force: true });
   }
   throw new ProteaError('ERR_PROTEA_RUN_LOCKED', `${path}: another process took the lock`);
 }

@@ -2,9 +2,10 @@ import { existsSync } from 'node:fs';
 import { appendFile, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ProteaError } from '../error.js';
-import { lasting, type TrainConfig } from './config.js';
+import { removeCheckpoints } from './checkpoint.js';
+import { deciding, type TrainConfig } from './config.js';
 import { configText, readRunConfig } from './config-file.js';
-import { sweepTemporary, writeAtomic } from './files.js';
+import { sweepTemporary, writeAtomic, written } from './files.js';
 import { takeLock } from './lock.js';
 
 /** One line of metrics.jsonl: flat keys with slashes. */
@@ -15,16 +16,36 @@ export interface OpenRunOptions {
   overwrite?: boolean;
 }
 
-const isSameRun = (a: TrainConfig, b: TrainConfig) =>
-  JSON.stringify(lasting(a)) === JSON.stringify(lasting(b));
+const isGroup = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Settings that differ, as "optim.lr (0.001 there, 0.01 here)". */
+function differences(there: object, here: object, prefix = ''): string[] {
+  const [a, b] = [new Map(Object.entries(there)), new Map(Object.entries(here))];
+  return [...new Set([...a.keys(), ...b.keys()])].flatMap((key) => {
+    const [old, now] = [a.get(key), b.get(key)];
+    if (isGroup(old) && isGroup(now)) return differences(old, now, `${prefix}${key}.`);
+    const [was, is] = [JSON.stringify(old), JSON.stringify(now)];
+    return was === is ? [] : [`${prefix}${key} (${was} there, ${is} here)`];
+  });
+}
+
+const mostNamed = 5;
 
 /** @throws ERR_PROTEA_CONFIG when the folder holds a run with other settings than these */
 export async function checkSameRun(folder: string, config: TrainConfig): Promise<void> {
   const path = join(folder, 'config.yaml');
-  if (!existsSync(path) || isSameRun(await readRunConfig(path), config)) return;
-  throw new ProteaError('ERR_PROTEA_CONFIG', `${folder} holds a run with other settings`, {
-    hint: 'Give the settings of that run to go on with it, another --out, or --overwrite.',
-  });
+  if (!existsSync(path)) return;
+  const other = differences(deciding(await readRunConfig(path)), deciding(config));
+  if (!other.length) return;
+  const more = other.length > mostNamed ? ` and ${other.length - mostNamed} more` : '';
+  throw new ProteaError(
+    'ERR_PROTEA_CONFIG',
+    `${folder} holds a run with other settings: ${other.slice(0, mostNamed).join(', ')}${more}`,
+    {
+      hint: 'Give the settings of that run to go on with it, or another --out; train also takes --overwrite.',
+    },
+  );
 }
 
 /** The folder of a run: config.yaml, metrics.jsonl, checkpoints/, report/. Held by one process. */
@@ -56,8 +77,11 @@ export class RunFolder {
     config: TrainConfig,
     { overwrite = false }: OpenRunOptions = {},
   ): Promise<RunFolder> {
-    await mkdir(path, { recursive: true });
-    const folder = new RunFolder(path, await takeLock(join(path, 'run.lock')));
+    const release = await written(path, async () => {
+      await mkdir(path, { recursive: true });
+      return takeLock(join(path, 'run.lock'));
+    });
+    const folder = new RunFolder(path, release);
     try {
       if (overwrite) await folder.clear();
       await folder.adopt(config);
@@ -68,9 +92,11 @@ export class RunFolder {
     }
   }
 
+  /** Removes a run, and nothing that is not of a run. */
   private async clear(): Promise<void> {
-    for (const name of ['checkpoints', 'metrics.jsonl', 'report', 'config.yaml'])
-      await rm(join(this.path, name), { recursive: true, force: true });
+    for (const path of [this.metrics, this.report, join(this.path, 'config.yaml')])
+      await rm(path, { force: true });
+    if (existsSync(this.checkpoints)) await removeCheckpoints(this.checkpoints);
   }
 
   private async adopt(config: TrainConfig): Promise<void> {
@@ -78,6 +104,7 @@ export class RunFolder {
     await sweepTemporary(this.path);
     await checkSameRun(this.path, config);
     await mkdir(this.checkpoints, { recursive: true });
+    await sweepTemporary(this.checkpoints);
     await mkdir(join(this.path, 'report'), { recursive: true });
     await writeAtomic(path, configText(config));
   }
@@ -89,7 +116,7 @@ export class RunFolder {
   }
 
   async appendMetrics(line: Metrics): Promise<void> {
-    await appendFile(this.metrics, `${JSON.stringify(line)}\n`);
+    await written(this.metrics, () => appendFile(this.metrics, `${JSON.stringify(line)}\n`));
   }
 
   /** All lines that are whole. */

@@ -7,8 +7,9 @@ import { Clock } from './clock.js';
 import { lasting, type TrainConfig } from './config.js';
 import type { DiagnosisEvent, EndEvent, StepEvent, TrainEvent } from './events.js';
 import { FiniteLosses } from './finite-losses.js';
+import { changesOf, imagesOf } from './images.js';
 import { inspectRun, type JudgedRun, knnOfRun } from './judging.js';
-import { loaderOf, stepsOf, trainingData } from './loading.js';
+import { loaderOf, stepsOf, testData, trainingData } from './loading.js';
 import { diagnosisMetrics, stepMetrics } from './metric-lines.js';
 import { startMixtures } from './mixture-start.js';
 import { freshMethod, restoredMethod } from './model.js';
@@ -80,6 +81,7 @@ export class Trainer {
     checkConfig(config);
     const device = takeDevice(config);
     const dataset = await trainingData(config.data);
+    const test = await testData(config.data);
     const warnings = [...dataset.warnings];
     const warn = (message: string) => warnings.push(message);
     const loader = loaderOf(config, dataset, device.device, warn);
@@ -88,6 +90,7 @@ export class Trainer {
     const folder = await RunFolder.open(out, config, options);
     try {
       const checkpoint = await newestCheckpoint(folder.checkpoints, warn);
+      warnings.push(...changesOf(checkpoint?.meta.images, imagesOf(dataset)));
       const state = checkpoint ? restoredMethod(config, checkpoint) : freshMethod(config);
       if (!checkpoint) await startMixtures(state.method, config, loader.cache);
       await folder.rewindMetrics(checkpoint?.meta.step ?? 0);
@@ -96,6 +99,7 @@ export class Trainer {
         config,
         folder,
         dataset,
+        test,
         loader,
         steps,
         schedules,
@@ -126,6 +130,9 @@ export class Trainer {
     yield this.startEvent();
     try {
       yield* this.train(signal);
+    } catch (error) {
+      yield* this.heldWarnings(); // they may say why
+      throw error;
     } finally {
       await this.queue.settled();
     }
@@ -242,6 +249,7 @@ export class Trainer {
         optimiserSteps: this.opened.training.steps,
         config: lasting(this.config),
         nonFinite: this.finite.missed,
+        images: imagesOf(this.opened.dataset),
       },
       this.config.run.keep,
     );

@@ -98,6 +98,10 @@ test.serial('config shows presets with comments, and the schema', (t) => {
   t.regex(shown.stdout, /^# msn-tiny\n# Source: facebookresearch\/msn/);
   t.regex(shown.stdout, /batch: 4 # Images a step\./);
   t.is(JSON.parse(protea('config', 'show', 'msn-tiny', '--json').stdout).method, 'msn');
+  const file = join(temporaryFolder(t), 'mine.yaml');
+  writeFileSync(file, 'preset: msn-tiny\noptim: { batch: 6 }\n');
+  const ofFile = JSON.parse(protea('config', 'show', '--config', file, 'seed=3', '--json').stdout);
+  t.like(ofFile, { method: 'msn', seed: 3, optim: { batch: 6 } });
   t.is(JSON.parse(protea('config', 'schema').stdout).type, 'object');
   t.true(protea('config', 'presets').stdout.split('\n').includes('dinov2-gmm-vitb16'));
   const wrong = protea('config', 'show', 'dino-kp-tyni');

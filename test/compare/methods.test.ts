@@ -40,6 +40,10 @@ test.serial('a budget settles the steps once', async (t) => {
     t.is(kept.steps, steps);
     t.true(steps >= 1);
   }
+  await t.throwsAsync(compare(out, { secondsEach: 30 }), {
+    code: 'ERR_PROTEA_CONFIG',
+    message: /optim\.steps/,
+  });
 });
 
 test.serial('a stop is heeded while a budget is measured', async (t) => {

@@ -72,6 +72,12 @@ test('heads that share their prototypes are one', (t) => {
   );
 });
 
+test('a backbone without a head is said to be one', (t) => {
+  const shapes = { 'patch_embed.proj.weight': [8, 3, 4, 4], 'blocks.0.attn.qkv.weight': [24, 8] };
+  const error = t.throws(() => findHeads(fileOf(shapes)), { code: 'ERR_PROTEA_CHECKPOINT_FORMAT' });
+  t.regex((error as { hint?: string }).hint!, /backbone without its head/);
+});
+
 test('without a known name the candidates are told by shape, prototypes likely first', (t) => {
   const file = fileOf({
     'blocks.0.mlp.fc1.weight': [1536, 384],
