@@ -9,6 +9,8 @@ export interface KnnOptions {
   k?: number;
   /** Votes count exp(similarity / temperature). @default 0.07 */
   temperature?: number;
+  /** Number of classes; those without a training image are ranked too, last. @default those of the labels */
+  classes?: number;
 }
 
 export interface KnnReport extends Accuracy {
@@ -26,6 +28,12 @@ export interface KnnClasses {
 function ranking(scores: Map<number, number>, classes: readonly number[]): number[] {
   const score = (label: number) => scores.get(label) ?? 0;
   return [...classes].sort((a, b) => score(b) - score(a) || a - b);
+}
+
+function rankedClasses(labels: ArrayLike<number>, classes: number | undefined): number[] {
+  const found = new Set(Array.from(labels));
+  for (let label = 0; label < (classes ?? 0); label++) found.add(label);
+  return [...found];
 }
 
 /**
@@ -51,7 +59,7 @@ export async function knnClasses(
   const [values, indices] = await Promise.all([found.values.read(), found.indices.read()]);
   found.values.dispose();
   found.indices.dispose();
-  const labels = [...new Set(Array.from(train.labels))];
+  const labels = rankedClasses(train.labels, options.classes);
   const result: KnnClasses = { classes: [], voted: [] };
   for (let row = 0; row < test.shape[0]!; row++) {
     const scores = new Map<number, number>();

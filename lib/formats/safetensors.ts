@@ -150,6 +150,9 @@ export function parseSafetensorsHeader(
   return { metadata, tensors, dataStart };
 }
 
+/** A zip, or a pickle. */
+const isTorch = (start: Buffer) => start[0] === 0x80 || start.toString('latin1', 0, 2) === 'PK';
+
 /** An open safetensors file. Tensors are read when asked for, so memory holds only those. */
 export class SafetensorsFile {
   private constructor(
@@ -164,11 +167,14 @@ export class SafetensorsFile {
     try {
       const { size } = await handle.stat();
       const prefix = await bytesAt(handle, path, 0, 8, size);
-      if (prefix[0] === 0x80 || prefix.toString('latin1', 0, 2) === 'PK')
-        throw refuse(path, 'it is a file of torch.save');
       const length = prefix.readBigUInt64LE(0);
       if (length > maxHeaderBytes || length > size - 8)
-        throw refuse(path, `its header claims ${length} bytes of ${size}`);
+        throw refuse(
+          path,
+          isTorch(prefix)
+            ? 'it is a file of torch.save'
+            : `its header claims ${length} bytes of ${size}`,
+        );
       const text = await bytesAt(handle, path, 8, Number(length), size);
       const header = parseSafetensorsHeader(path, text, size);
       return new SafetensorsFile(path, header, handle);

@@ -83,18 +83,25 @@ export class VisionTransformer {
     return embedTokens({
       patches: patchEmbed(image, weight, this.parameter('patch_embed.proj.bias')),
       cls: this.parameter('cls_token'),
-      position: this.positions(Math.floor(height / patchSize), Math.floor(width / patchSize)),
+      position: this.positions(
+        Math.floor(height / patchSize),
+        Math.floor(width / patchSize),
+        height === width,
+      ),
       registers: this.parameters.get('register_tokens'),
       mask,
       maskToken: mask && this.parameter('mask_token'),
     });
   }
 
-  /** The positional table for a grid of patches, resampled unless it is the table's own. */
-  private positions(rows: number, columns: number): Tensor {
+  /**
+   * The positional table for a grid of patches, resampled unless it is the table's own of a square
+   * image: the official code asks for both.
+   */
+  private positions(rows: number, columns: number, square: boolean): Tensor {
     const table = this.parameter('pos_embed');
     const side = tableSide(this.config);
-    if (rows === side && columns === side) return table;
+    if (square && rows === side && columns === side) return table;
     const { dim, positions } = this.config;
     const flat = table.reshape([1 + side * side, dim]);
     const grid = sliceRows(flat, 1, 1 + side * side).reshape([side, side, dim]);

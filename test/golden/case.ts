@@ -82,6 +82,12 @@ export async function readTensors(
   return tensors;
 }
 
+/** Inputs are float32, however they are stored. */
+const single = ({ shape, values }: GoldenTensor): GoldenTensor => ({
+  shape,
+  values: values instanceof Float64Array ? Float32Array.from(values) : values,
+});
+
 export function makeCase(
   folder: string,
   entry: CaseEntry,
@@ -101,7 +107,7 @@ export function makeCase(
     input: (name) => {
       const found = inputs.get(name);
       if (!found) throw new Error(`${entry.id} has no input ${name}`);
-      return found;
+      return single(found);
     },
   };
 }

@@ -48,9 +48,30 @@ function predictions({ z, prototypes }: Cosines, temperature: number, smoothing:
   return weightedSum([p, tensor(uniform, p.shape)], [1 - smoothing, smoothing]);
 }
 
+/** softmax(log(target) / sharpening + bias), the bias being that which balances these very rows. */
+function sharpened(target: Tensor, sharpening: number, targets: Targets): Tensor {
+  const z = log(target);
+  const K = target.shape[1]!;
+  const prototypes = tensor(identityOf(K), [K, K]);
+  const bias = targets.bias({ z, prototypes, temperature: sharpening });
+  if (!bias) return softmax(z, sharpening);
+  return softmax(linear(z, prototypes, weightedSum([bias], [sharpening])), sharpening);
+}
+
+function identityOf(K: number): Float32Array {
+  const values = new Float32Array(K * K);
+  for (let k = 0; k < K; k++) values[k * (K + 1)] = 1;
+  return values;
+}
+
 /** Smoothed predictions are no softmax of cosines, so here the assignments are written down. */
-function smoothedCrossEntropy(p: Tensor, target: Tensor, sharpening: number): Tensor {
-  const q = unrecorded(() => softmax(log(target), sharpening));
+function smoothedCrossEntropy(
+  p: Tensor,
+  target: Tensor,
+  sharpening: number,
+  targets: Targets,
+): Tensor {
+  const q = unrecorded(() => sharpened(target, sharpening, targets));
   const views = p.shape[0]! / q.shape[0]!;
   const logP = log(p).reshape([views, q.size]);
   const logs = linear(logP, q.reshape([1, q.size]));
@@ -79,12 +100,14 @@ export function msnLosses(
   }));
   const p = predictions(student, temperature, smoothing);
   const entropy = weightedSum([dot(p, log(p))], [-1 / p.shape[0]!]);
+  const balanced = options.targets ?? new PlainTargets();
   if (smoothing > 0) {
     const target = unrecorded(() => predictions(teacher, temperature, smoothing));
-    return { loss: smoothedCrossEntropy(p, target, sharpening), meMax: meMax(p), entropy };
+    const loss = smoothedCrossEntropy(p, target, sharpening, balanced);
+    return { loss, meMax: meMax(p), entropy };
   }
   const rows = { ...teacher, temperature: temperature * sharpening };
-  const bias = (options.targets ?? new PlainTargets()).bias(rows);
+  const bias = balanced.bias(rows);
   const predicted = { ...student, temperature };
   return { loss: anchorLoss(predicted, { ...rows, bias }), meMax: meMaxOf(predicted), entropy };
 }

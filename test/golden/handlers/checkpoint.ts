@@ -37,13 +37,19 @@ export const dtypes: Handler = async (c) => {
   return { tensors };
 };
 
+async function readAll(path: string): Promise<void> {
+  const file = await TorchCheckpoint.open(path);
+  try {
+    for (const name of file.names) await file.read(name);
+  } finally {
+    await file.close();
+  }
+}
+
 /** Refused with a type, and nothing of it was run. */
 export const hostile: Handler = async (c) => {
   const marker = c.entry.expected.must_not_exist_after_reading;
-  const code = await TorchCheckpoint.open(fileOf(c)).then(
-    (file) => file.close(),
-    (error) => error.code,
-  );
+  const code = await readAll(fileOf(c)).catch((error) => error.code);
   const refused = code === 'ERR_PROTEA_CHECKPOINT_FORMAT' || code === 'ERR_PROTEA_PICKLE_FORBIDDEN';
   return {
     expected: {

@@ -57,7 +57,11 @@ export const knn: Handler = async (c) => {
   const tensors: Record<string, ArrayLike<number>> = {};
   const byK = [];
   for (const k of ks) {
-    const { classes, voted } = await knnClasses(train, test, { k, temperature });
+    const { classes, voted } = await knnClasses(train, test, {
+      k,
+      temperature,
+      classes: c.params.classes,
+    });
     tensors[`out.top5.${k}`] = classes.flat();
     const share = (hit: (row: number[], i: number) => boolean) =>
       (100 * classes.filter(hit).length) / classes.length;

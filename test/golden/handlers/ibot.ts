@@ -19,6 +19,7 @@ import {
   tensor,
   watch,
   weightedSum,
+  zeros,
 } from '../../../lib/tensor/index.js';
 import type { GoldenCase, Handler } from '../case.js';
 import { Collected, identity, probabilities, rowsOf, rowsOfStep } from '../logits.js';
@@ -33,7 +34,7 @@ export const dinov2Total: Handler = async (c) => {
     scope(() => {
       const prototypes = identity(K);
       const global = watch(rowsOf(c, 'in.student_global'));
-      const local = watch(rowsOf(c, 'in.student_local'));
+      const local = locals ? watch(rowsOf(c, 'in.student_local')) : undefined;
       const teacher = { z: rowsOf(c, 'in.teacher'), prototypes, temperature };
       const targets =
         centering === 'sinkhorn' ? new SinkhornTargets() : LogitCentering.fresh(K, 0.9);
@@ -46,15 +47,15 @@ export const dinov2Total: Handler = async (c) => {
           pairs: of,
         });
       const globalLoss = part(global, 2, pairs.slice(0, 4));
-      const localLoss = part(local, locals, pairs.slice(4));
-      const total = weightedSum([globalLoss, localLoss], [1, 1]);
-      const [dGlobal, dLocal] = backward(total, [global, local]);
+      const localLoss = local ? part(local, locals, pairs.slice(4)) : zeros([]);
+      const total = local ? weightedSum([globalLoss, localLoss], [1, 1]) : copy(globalLoss);
+      const [dGlobal, dLocal] = backward(total, local ? [global, local] : [global]);
       return {
         'out.global_loss': globalLoss,
         'out.local_loss': localLoss,
         'out.total': total,
         'grad.in.student_global': dGlobal!,
-        'grad.in.student_local': dLocal!,
+        'grad.in.student_local': dLocal ?? zeros([0, K]),
         'out.teacher_probs': probabilities(teacher.z, temperature, bias),
       };
     }),

@@ -42,9 +42,11 @@ export const patchEmbed: Handler = (c) =>
   }));
 
 export const dropPath: Handler = (c) =>
-  new Graph(c).run((x) => ({
-    'out.y': ops.residual(x('in.x'), x('in.branch'), { keep: x('in.mask'), drop: c.params.drop }),
-  }));
+  new Graph(c).run((x) => {
+    const { values, shape } = c.input('in.mask');
+    const keep = tensor(Float32Array.from(values), shape);
+    return { 'out.y': ops.residual(x('in.x'), x('in.branch'), { keep, drop: c.params.drop }) };
+  });
 
 export const layerScale: Handler = (c) =>
   new Graph(c).run((x) => {
@@ -67,20 +69,21 @@ export const mha: Handler = (c) =>
     const y = ops.attention(qkv, { heads });
     return {
       'out.probs': ops.attentionProbabilities(qkv, { heads }),
-      'out.y': ops.linear(y, x('param.proj.weight'), x('param.proj.bias')),
+      'out.y': ops.linear(y, x('param.proj.weight'), optional(c, x, 'param.proj.bias')),
     };
   });
 
 export const mlp: Handler = (c) =>
   new Graph(c).run((x) => {
     const parameter = (name: string) => x(`param.${name}`);
+    const bias = (name: string) => optional(c, x, `param.${name}.bias`);
     if (c.params.kind === 'swiglu') {
-      const both = ops.linear(x('in.x'), parameter('w12.weight'), parameter('w12.bias'));
-      const y = ops.linear(ops.swiglu(both), parameter('w3.weight'), parameter('w3.bias'));
+      const both = ops.linear(x('in.x'), parameter('w12.weight'), bias('w12'));
+      const y = ops.linear(ops.swiglu(both), parameter('w3.weight'), bias('w3'));
       return { 'out.y': y };
     }
-    const hidden = ops.linearGelu(x('in.x'), parameter('fc1.weight'), parameter('fc1.bias'));
-    return { 'out.y': ops.linear(hidden, parameter('fc2.weight'), parameter('fc2.bias')) };
+    const hidden = ops.linearGelu(x('in.x'), parameter('fc1.weight'), bias('fc1'));
+    return { 'out.y': ops.linear(hidden, parameter('fc2.weight'), bias('fc2')) };
   });
 
 /** (B, H, N, d) three times -> (B, N, 3 H d), rows [q; k; v] head-major. */

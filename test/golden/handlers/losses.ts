@@ -22,7 +22,7 @@ export const koleo: Handler = (c) =>
 
 export const koleoProto: Handler = (c) =>
   new Graph(c).run((x) => {
-    const { loss, nearest } = koleoOp(x('in.prototypes'), { eps: c.params.eps });
+    const { loss, nearest } = koleoOp(x('in.prototypes'), { eps: c.params.eps, normEps: 1e-30 });
     return { 'out.loss': loss, 'out.nn': nearest };
   }, 'out.loss');
 

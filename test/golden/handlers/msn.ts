@@ -10,7 +10,7 @@ import {
 } from '../../../lib/tensor/index.js';
 import type { GoldenCase, Handler } from '../case.js';
 import { Graph, type Inputs } from '../graph.js';
-import { probabilities } from '../logits.js';
+import { identity, probabilities } from '../logits.js';
 
 /** The target probabilities, written down. */
 function targetsOf(c: GoldenCase, x: Inputs) {
@@ -19,13 +19,15 @@ function targetsOf(c: GoldenCase, x: Inputs) {
     const z = l2Normalize(x('in.targets'));
     const prototypes = l2Normalize(x('in.prototypes'));
     const cosines = linear(z, prototypes);
-    if (c.params.sinkhorn) {
-      const bias = sinkhornOf(c)!.bias({ z, prototypes, temperature: tau * T });
-      return probabilities(cosines, tau * T, bias);
-    }
     const p = softmax(cosines, tau);
     const uniform = tensor(new Float32Array(p.size).fill(1 / K), p.shape);
-    return softmax(log(weightedSum([p, uniform], [1 - smoothing, smoothing])), T);
+    const logits = smoothing
+      ? log(weightedSum([p, uniform], [1 - smoothing, smoothing]))
+      : weightedSum([cosines], [1 / tau]);
+    const targets = sinkhornOf(c);
+    if (!targets) return softmax(logits, T);
+    const bias = targets.bias({ z: logits, prototypes: identity(K), temperature: T });
+    return probabilities(logits, T, bias);
   });
 }
 
