@@ -16,18 +16,17 @@
 #include <vector>
 
 #include "../core/parallel.h"
+#include "gmm_update.h"
 #include "guard.h"
 
 namespace protea {
 
-namespace {
-enum { weights, means, variances, s0, s1, s2, rows_x, gamma, guard };
-}
+using namespace gmm;
 
 Outputs gmm_update_infer(std::span<const Tensor> in, const Attrs& attrs) {
   const char* op = "[gmm_update]";
   check(in.size() == 9, Code::Shape, op, " takes 9 inputs, got ", in.size());
-  const Tensor &x = in[rows_x], &given = in[gamma];
+  const Tensor &x = in[rows_x], &given = in[responsibilities];
   check(x.rank() == 2 && x.dim(0) > 0 && is_floating(x.dtype), Code::Shape, op,
         " x must be (B > 0, D) f32 or f64, got ", x.shape);
   check(given.rank() == 2 && given.dim(0) == x.dim(0), Code::Shape, op,
@@ -48,17 +47,6 @@ Outputs gmm_update_infer(std::span<const Tensor> in, const Attrs& attrs) {
 }
 
 namespace {
-
-// What the old statistics and the batch's sums are multiplied by.
-struct Rates {
-  double keep, take;
-
-  Rates(double n, double eta, int64_t B, bool by_responsibility)
-      : keep(by_responsibility ? std::pow(1 - eta, n) : 1 - eta),
-        take(!by_responsibility ? eta / B
-             : n > 0            ? (1 - keep) / eta / n
-                                : 0) {}
-};
 
 template <class T>
 struct Mixture {
@@ -82,7 +70,7 @@ struct Mixture {
     std::vector<double> first(D), second(D);
     double n = 0;
     for (int64_t b = 0; b < B; b++) {
-      double share = *at(gamma, b * K + k);
+      double share = *at(responsibilities, b * K + k);
       if (share == 0) continue;  // as most are
       const T* x = at(rows_x, b * D);
       n += share;
