@@ -6,7 +6,7 @@
 //                           idle ones stay
 //   then π = S0 / Σ S0, mu = S1 / S0, var = max(S2 / S0 - mu², var_floor)
 //   pi (K), mu, var (K, D), s0 (K), s1, s2 (K, D), x (B, D), γ (B, K), guard () or none;
-//   attrs eta in (0, 1), var_floor > 0, by_responsibility
+//   attrs eta in (0, 1], var_floor > 0, by_responsibility
 //   -> applied () i32: 0 when guard is not finite and nothing was changed
 //   changes pi, mu, var, s0, s1, s2; no gradient; sums in double. A component whose S0 is 0 keeps
 //   its mu and var.
@@ -38,7 +38,7 @@ Outputs gmm_update_infer(std::span<const Tensor> in, const Attrs& attrs) {
     check(in[i].shape == Shape{K, x.dim(1)}, Code::Shape, op,
           " mu, var, s1 and s2 must be (K, D), got ", in[i].shape);
   double eta = attrs.number("eta");
-  check(eta > 0 && eta < 1, Code::Unsupported, op, " eta must be in (0, 1), got ", eta);
+  check(eta > 0 && eta <= 1, Code::Unsupported, op, " eta must be in (0, 1], got ", eta);
   check(attrs.number("var_floor") > 0, Code::Unsupported, op, " var_floor must be > 0");
   check_guard("[gmm_update]", in[8], in[0].dtype);
   Outputs outputs{{{Shape{}, Dtype::I32}}};
