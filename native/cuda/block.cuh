@@ -14,9 +14,13 @@ GPU_DEVICE T warp_sum(T value) {
   return value;
 }
 
-GPU_DEVICE float warp_max(float value) {
+GPU_DEVICE float larger(float a, float b) { return fmaxf(a, b); }
+GPU_DEVICE double larger(double a, double b) { return fmax(a, b); }
+
+template <class T>
+GPU_DEVICE T warp_max(T value) {
   for (int bits = 16; bits; bits >>= 1)
-    value = fmaxf(value, __shfl_xor_sync(all_lanes, value, bits));
+    value = larger(value, __shfl_xor_sync(all_lanes, value, bits));
   return value;
 }
 
@@ -32,12 +36,13 @@ GPU_DEVICE T block_sum(T value) {
   return value;
 }
 
-GPU_DEVICE float block_max(float value) {
-  GPU_SHARED(float, parts, [32]);
+template <class T>
+GPU_DEVICE T block_max(T value) {
+  GPU_SHARED(T, parts, [32]);
   value = warp_max(value);
   if (lane_index() == 0) parts[warp_index()] = value;
   __syncthreads();
-  value = warp_max(lane_index() < warp_count() ? parts[lane_index()] : -INFINITY);
+  value = warp_max(lane_index() < warp_count() ? parts[lane_index()] : T(-INFINITY));
   __syncthreads();
   return value;
 }

@@ -133,6 +133,12 @@ void total(Gpu& gpu, Term term, int64_t n, Finish finish) {
              finish);
 }
 
+// Terms that are there already.
+struct Terms {
+  const double* of;
+  GPU_DEVICE double operator()(int64_t i) const { return of[i]; }
+};
+
 // A finish that stores the scaled total.
 struct StoreTotal {
   float* to;

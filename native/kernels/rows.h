@@ -19,7 +19,8 @@ struct Rows {
   // y = softmax(scale x), scale > 0; the log-sum-exp of scale x goes to lse unless null. y may be
   // x.
   void (*softmax)(int64_t rows, int64_t D, const T* x, T scale, T* y, T* lse);
-  // y = exp(scale x - lse)
+  // y = exp(scale x - lse), again of sum 1: where scores are large the rounding of lse scales a row,
+  // which its gradient, a difference of nearly equal numbers, would not bear.
   void (*softmax_again)(int64_t rows, int64_t D, const T* x, T scale, const T* lse, T* y);
   // dx = scale p (dp - sum p dp); dx may be dp.
   void (*softmax_back)(int64_t rows, int64_t D, const T* p, const T* dp, T scale, T* dx,

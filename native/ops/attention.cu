@@ -63,10 +63,9 @@ __global__ void __launch_bounds__(gpu::tile_threads)
     output.multiply(p, L::turned_stride, v, L::turned_stride, block_tokens);
     __syncthreads();
   }
-  View to = heads.output(y, piece);
+  float* to = y + heads.output_at(piece);
   output.each([&](int i, int j, float o) {
-    if (query + i < heads.N && j < heads.width)
-      y[to.data - y + (query + i) * to.row + j] = o / running[i].sum;
+    if (query + i < heads.N && j < heads.width) to[(query + i) * heads.D + j] = o / running[i].sum;
   });
   int64_t row = query + threadIdx.x;
   if (threadIdx.x < block_tokens && row < heads.N)

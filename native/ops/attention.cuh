@@ -16,15 +16,20 @@ struct Heads {
   explicit Heads(const AttentionShape& s)
       : N(s.N), D(s.D), heads(s.heads), width(s.width), scale(static_cast<float>(s.scale)) {}
 
-  // which: 0 q, 1 k, 2 v. Rows are tokens.
+  // Where they begin, rows being tokens; which: 0 q, 1 k, 2 v.
+  GPU_DEVICE int64_t part_at(int64_t piece, int which) const {
+    return piece / heads * N * 3 * D + which * D + piece % heads * width;
+  }
+  GPU_DEVICE int64_t output_at(int64_t piece) const {
+    return piece / heads * N * D + piece % heads * width;
+  }
   template <class S>
   GPU_DEVICE ViewOf<S> part(const S* qkv, int64_t piece, int which) const {
-    const S* data = qkv + piece / heads * N * 3 * D + which * D + piece % heads * width;
-    return {data, N, width, 3 * D, 1};
+    return {qkv + part_at(piece, which), N, width, 3 * D, 1};
   }
   template <class S>
   GPU_DEVICE ViewOf<S> output(const S* y, int64_t piece) const {
-    return {y + piece / heads * N * D + piece % heads * width, N, width, D, 1};
+    return {y + output_at(piece), N, width, D, 1};
   }
 };
 

@@ -97,10 +97,10 @@ struct Backward {
   }
 
   GPU_DEVICE void write(Tile<T, 4, W / 16>& sum, int part, float* dqkv, bool accumulate) {
-    View to = heads.part(dqkv, piece, part);
+    float* to = dqkv + heads.part_at(piece, part);
     sum.each([&](int i, int j, float value) {
       if (own + i < heads.N && j < heads.width)
-        put(dqkv + (to.data - dqkv), (own + i) * to.row + j, value, accumulate);
+        put(to, (own + i) * 3 * heads.D + j, value, accumulate);
     });
   }
 };

@@ -117,13 +117,14 @@ struct Meeting {
     return result;
   }
 
-  // What the warp's tokens came to, times `factor` of each of a lane's two rows.
-  GPU_DEVICE void write(const WarpRows<W>& rows, const ViewOf<S>& to, S* at,
+  // What the warp's tokens came to, times `factor` of each of a lane's two rows. A token's row in
+  // `to` is as long as `stride`.
+  GPU_DEVICE void write(const Heads& heads, const WarpRows<W>& rows, S* to, int64_t stride,
                         const float (&factor)[2], bool accumulate) const {
     rows.each_pair([&](int upper, int j, float x, float y) {
       int64_t token = first + row_of_lane(upper);
-      if (token >= to.rows || j >= to.depth) return;
-      S* pair = at + token * to.row + j;
+      if (token >= heads.N || j >= heads.width) return;
+      S* pair = to + token * stride + j;
       put_pair(pair, {factor[upper] * x, factor[upper] * y}, accumulate);
     });
   }
@@ -177,8 +178,7 @@ __global__ void __launch_bounds__(32 * Warps, least_blocks(W, Warps))
     if (lane_index() % 4 == 0 && token < heads.N)
       lse[piece * heads.N + token] = two.top[upper] + logf(sum);
   }
-  ViewOf<S> to = heads.output(y, piece);
-  queries.write(output, to, y + (to.data - y), inverse, false);
+  queries.write(heads, output, y + heads.output_at(piece), heads.D, inverse, false);
 }
 
 // dq of a block of queries: Σ over keys of ds k, ds = scale p (dy v - delta).
@@ -206,8 +206,8 @@ __global__ void __launch_bounds__(32 * Warps, least_blocks(W, Warps))
                  });
                  dq.template add_product<bf16>(ds, keys.a, queries.stride);
                });
-  ViewOf<S> to = heads.part(dqkv, piece, 0);
-  queries.write(dq, to, dqkv + (to.data - dqkv), {heads.scale, heads.scale}, accumulate);
+  const float scales[2] = {heads.scale, heads.scale};
+  queries.write(heads, dq, dqkv + heads.part_at(piece, 0), 3 * heads.D, scales, accumulate);
 }
 
 // dk and dv of a block of keys: Σ over queries of dsᵀ q and pᵀ dy. Beside two sums four warps, of
@@ -232,9 +232,9 @@ __global__ void __launch_bounds__(32 * Warps, least_blocks(W, Warps, Warps == 4 
               dv.template add_product<bf16>(p, queries.b, keys.stride);
               dk.template add_product<bf16>(ds, queries.a, keys.stride);
             });
-  ViewOf<S> to_k = heads.part(dqkv, piece, 1), to_v = heads.part(dqkv, piece, 2);
-  keys.write(dk, to_k, dqkv + (to_k.data - dqkv), {heads.scale, heads.scale}, accumulate);
-  keys.write(dv, to_v, dqkv + (to_v.data - dqkv), {1, 1}, accumulate);
+  const float scales[2] = {heads.scale, heads.scale};
+  keys.write(heads, dk, dqkv + heads.part_at(piece, 1), 3 * heads.D, scales, accumulate);
+  keys.write(heads, dv, dqkv + heads.part_at(piece, 2), 3 * heads.D, {1, 1}, accumulate);
 }
 
 // Short sequences get half the warps: more of them share a processor.

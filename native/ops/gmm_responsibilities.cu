@@ -45,14 +45,11 @@ __global__ void density_kernel(const float* x, const float* mu, const float* var
 // A block a row: γ = softmax(beta log ρ), and log Σ ρ.
 __global__ void anneal_kernel(const double* density, int64_t K, double beta, float* gamma,
                               double* likelihood) {
-  GPU_SHARED(double, tops, [256]);
   int64_t b = blockIdx.x;
   const double* row = density + b * K;
   double top = -INFINITY, sum = 0, annealed = 0;
-  for (int64_t k = threadIdx.x; k < K; k += blockDim.x) top = top < row[k] ? row[k] : top;
-  tops[threadIdx.x] = top;
-  __syncthreads();
-  for (unsigned i = 0; i < blockDim.x; i++) top = top < tops[i] ? tops[i] : top;
+  for (int64_t k = threadIdx.x; k < K; k += blockDim.x) top = gpu::larger(top, row[k]);
+  top = gpu::block_max(top);
   for (int64_t k = threadIdx.x; k < K; k += blockDim.x) {
     sum += exp(row[k] - top);
     annealed += exp(beta * (row[k] - top));
@@ -63,11 +60,6 @@ __global__ void anneal_kernel(const double* density, int64_t K, double beta, flo
     gamma[b * K + k] = static_cast<float>(exp(beta * (row[k] - top)) / annealed);
   if (threadIdx.x == 0) likelihood[b] = top + log(sum);
 }
-
-struct Likelihood {
-  const double* of;
-  GPU_DEVICE double operator()(int64_t b) const { return of[b]; }
-};
 
 void forward(const Run& run) {
   const Array &x = run.in[0], &pi = run.in[1], &mu = run.in[2], &var = run.in[3];
@@ -83,7 +75,7 @@ void forward(const Run& run) {
              var.as<float>(), constant, B, K, D, density);
   GPU_LAUNCH(gpu, anneal_kernel, gpu::Grid{dim3(static_cast<unsigned>(B)), dim3(256)}, density, K,
              run.attrs.number("beta"), run.out[0].as<float>(), likelihood);
-  gpu::total(gpu, Likelihood{likelihood}, B,
+  gpu::total(gpu, gpu::Terms{likelihood}, B,
              gpu::StoreTotal{run.out[1].as<float>(), 1 / static_cast<double>(B)});
 }
 

@@ -6,7 +6,7 @@
 //                           idle ones stay
 //   then π = S0 / Σ S0, mu = S1 / S0, var = max(S2 / S0 - mu², var_floor)
 //   pi (K), mu, var (K, D), s0 (K), s1, s2 (K, D), x (B, D), γ (B, K), guard () or none;
-//   attrs eta in (0, 1), var_floor > 0, by_responsibility
+//   attrs eta in (0, 1], var_floor > 0, by_responsibility
 //   -> applied () i32: 0 when guard is not finite and nothing was changed
 //   changes pi, mu, var, s0, s1, s2; no gradient; sums in double. A component whose S0 is 0 keeps
 //   its mu and var.
@@ -16,18 +16,17 @@
 #include <vector>
 
 #include "../core/parallel.h"
+#include "gmm_update.h"
 #include "guard.h"
 
 namespace protea {
 
-namespace {
-enum { weights, means, variances, s0, s1, s2, rows_x, gamma, guard };
-}
+using namespace gmm;
 
 Outputs gmm_update_infer(std::span<const Tensor> in, const Attrs& attrs) {
   const char* op = "[gmm_update]";
   check(in.size() == 9, Code::Shape, op, " takes 9 inputs, got ", in.size());
-  const Tensor &x = in[rows_x], &given = in[gamma];
+  const Tensor &x = in[rows_x], &given = in[responsibilities];
   check(x.rank() == 2 && x.dim(0) > 0 && is_floating(x.dtype), Code::Shape, op,
         " x must be (B > 0, D) f32 or f64, got ", x.shape);
   check(given.rank() == 2 && given.dim(0) == x.dim(0), Code::Shape, op,
@@ -39,7 +38,7 @@ Outputs gmm_update_infer(std::span<const Tensor> in, const Attrs& attrs) {
     check(in[i].shape == Shape{K, x.dim(1)}, Code::Shape, op,
           " mu, var, s1 and s2 must be (K, D), got ", in[i].shape);
   double eta = attrs.number("eta");
-  check(eta > 0 && eta < 1, Code::Unsupported, op, " eta must be in (0, 1), got ", eta);
+  check(eta > 0 && eta <= 1, Code::Unsupported, op, " eta must be in (0, 1], got ", eta);
   check(attrs.number("var_floor") > 0, Code::Unsupported, op, " var_floor must be > 0");
   check_guard("[gmm_update]", in[8], in[0].dtype);
   Outputs outputs{{{Shape{}, Dtype::I32}}};
@@ -48,17 +47,6 @@ Outputs gmm_update_infer(std::span<const Tensor> in, const Attrs& attrs) {
 }
 
 namespace {
-
-// What the old statistics and the batch's sums are multiplied by.
-struct Rates {
-  double keep, take;
-
-  Rates(double n, double eta, int64_t B, bool by_responsibility)
-      : keep(by_responsibility ? std::pow(1 - eta, n) : 1 - eta),
-        take(!by_responsibility ? eta / B
-             : n > 0            ? (1 - keep) / eta / n
-                                : 0) {}
-};
 
 template <class T>
 struct Mixture {
@@ -82,7 +70,7 @@ struct Mixture {
     std::vector<double> first(D), second(D);
     double n = 0;
     for (int64_t b = 0; b < B; b++) {
-      double share = *at(gamma, b * K + k);
+      double share = *at(responsibilities, b * K + k);
       if (share == 0) continue;  // as most are
       const T* x = at(rows_x, b * D);
       n += share;

@@ -1,10 +1,12 @@
 #include "../cuda/block.cuh"
 #include "../cuda/guard.cuh"
+#include "gmm_update.h"
 
 namespace protea {
-namespace {
 
-enum { weights, means, variances, s0, s1, s2, rows_x, gamma_of, guard };
+using namespace gmm;
+
+namespace {
 
 struct Mixture {
   float *pi, *mu, *var, *s0, *s1, *s2;
@@ -20,10 +22,8 @@ __global__ void move_kernel(Mixture m) {
   int64_t k = blockIdx.x;
   double n = 0, old = m.s0[k];
   for (int64_t b = 0; b < m.B; b++) n += m.gamma[b * m.K + k];
-  double keep = m.by_responsibility ? pow(1 - m.eta, n) : 1 - m.eta;
-  double take = m.eta / static_cast<double>(m.B);
-  if (m.by_responsibility) take = n > 0 ? (1 - keep) / m.eta / n : 0;
-  auto moved = static_cast<float>(keep * old + take * n);
+  Rates rates(n, m.eta, m.B, m.by_responsibility);
+  auto moved = static_cast<float>(rates.keep * old + rates.take * n);
   __syncthreads();  // all have read the old s0
   if (threadIdx.x == 0) m.s0[k] = moved;
   for (int64_t d = threadIdx.x; d < m.D; d += blockDim.x) {
@@ -34,8 +34,8 @@ __global__ void move_kernel(Mixture m) {
       second += share * x * x;
     }
     int64_t i = k * m.D + d;
-    auto s1 = static_cast<float>(keep * m.s1[i] + take * first);
-    auto s2 = static_cast<float>(keep * m.s2[i] + take * second);
+    auto s1 = static_cast<float>(rates.keep * m.s1[i] + rates.take * first);
+    auto s2 = static_cast<float>(rates.keep * m.s2[i] + rates.take * second);
     m.s1[i] = s1;
     m.s2[i] = s2;
     if (!(moved > 0)) continue;
@@ -66,7 +66,7 @@ void forward(const Run& run) {
                   at(s1),
                   at(s2),
                   at(rows_x),
-                  at(gamma_of),
+                  at(responsibilities),
                   at(guard),
                   run.in[rows_x].dim(0),
                   run.in[rows_x].dim(1),

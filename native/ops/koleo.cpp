@@ -21,6 +21,7 @@
 #include "../core/scratch.h"
 #include "../kernels/panels.h"
 #include "../kernels/rows.h"
+#include "koleo.h"
 
 namespace protea {
 namespace {
@@ -48,24 +49,6 @@ Outputs koleo_infer(std::span<const Tensor> in, const Attrs& attrs) {
 namespace {
 
 constexpr int64_t tile_rows = 256, tile_columns = 128, max_pieces = 32;
-
-// The term of a distance, and its slope divided by the distance (0 at 0, as is that of the norm).
-struct Repulsion {
-  double eps, least;
-
-  explicit Repulsion(const Attrs& attrs)
-      : eps(attrs.number("eps")), least(attrs.number("min_distance")) {}
-
-  double value(double d) const {
-    if (d >= least) return std::log(d + eps);
-    return std::log(least + eps) + (d * d - least * least) / (2 * least * (least + eps));
-  }
-
-  double slope_over_distance(double d) const {
-    if (d < least) return 1 / (least * (least + eps));
-    return d > 0 ? 1 / ((d + eps) * d) : 0;
-  }
-};
 
 // The rows x and what makes directions of them.
 template <class T>

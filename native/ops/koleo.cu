@@ -4,6 +4,7 @@
 #include "../cuda/map.cuh"
 #include "../cuda/nearest.h"
 #include "../cuda/sums.cuh"
+#include "koleo.h"
 
 namespace protea {
 namespace {
@@ -13,22 +14,6 @@ using gpu::Directions;
 using gpu::Followers;
 
 enum { loss, nearest, norms, distances };
-
-struct Repulsion {
-  double eps, least;
-
-  explicit Repulsion(const Attrs& attrs)
-      : eps(attrs.number("eps")), least(attrs.number("min_distance")) {}
-
-  GPU_DEVICE double value(double d) const {
-    if (!(d < least)) return log(d + eps);
-    return log(least + eps) + (d * d - least * least) / (2 * least * (least + eps));
-  }
-  GPU_DEVICE double slope_over_distance(double d) const {
-    if (d < least) return 1 / (least * (least + eps));
-    return d > 0 ? 1 / ((d + eps) * d) : 0;
-  }
-};
 
 // The distance of every row to its nearest, in double; a warp a row.
 __global__ void distance_kernel(Directions u, const Candidate* best, double pairwise,
@@ -48,11 +33,6 @@ __global__ void distance_kernel(Directions u, const Candidate* best, double pair
   distance_of[i] = static_cast<float>(distance);
   value[i] = repulsion.value(distance);
 }
-
-struct ValueTerm {
-  const double* value;
-  GPU_DEVICE double operator()(int64_t i) const { return value[i]; }
-};
 
 // --- backward
 
@@ -138,7 +118,7 @@ void forward(const Run& run) {
   GPU_LAUNCH(gpu, distance_kernel, gpu::a_warp_each(B), u, best, run.attrs.number("pairwise_eps"),
              Repulsion(run.attrs), run.out[nearest].as<int32_t>(), run.out[distances].as<float>(),
              value);
-  gpu::total(gpu, ValueTerm{value}, B,
+  gpu::total(gpu, gpu::Terms{value}, B,
              gpu::StoreTotal{run.out[loss].as<float>(), -1 / static_cast<double>(B)});
 }
 

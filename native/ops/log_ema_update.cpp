@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "guard.h"
+#include "log_ema_update.h"
 
 namespace protea {
 
@@ -28,12 +29,6 @@ Outputs log_ema_update_infer(std::span<const Tensor> in, const Attrs& attrs) {
 }
 
 namespace {
-
-// log(e^a + e^b)
-double log_add(double a, double b) {
-  double top = std::max(a, b);
-  return std::isinf(top) ? top : top + std::log1p(std::exp(std::min(a, b) - top));
-}
 
 void forward(const Run& run) {
   const Array &center = run.in[0], &guard = run.in[2];

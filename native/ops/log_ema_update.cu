@@ -1,13 +1,8 @@
 #include "../cuda/guard.cuh"
+#include "log_ema_update.h"
 
 namespace protea {
 namespace {
-
-// log(e^a + e^b)
-GPU_DEVICE double log_add(double a, double b) {
-  double top = a > b ? a : b, other = a > b ? b : a;
-  return isinf(top) ? top : top + log1p(exp(other - top));
-}
 
 __global__ void update_kernel(float* center, const float* mean, int64_t n, double momentum,
                               bool of_logs, const float* guard, int32_t* applied) {

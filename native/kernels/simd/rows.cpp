@@ -208,9 +208,16 @@ void softmax(int64_t rows, int64_t D, const T* x, T scale, T* y, T* lse) {
 template <class T>
 void softmax_again(int64_t rows, int64_t D, const T* x, T scale, const T* lse, T* y) {
   for (int64_t i = 0; i < rows; i++, x += D, y += D) {
-    T shift = lse[i];
+    T shift = lse[i], sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t j = 0; j < D; j++) {
+      T e = exp_of_negative(x[j] * scale - shift);
+      y[j] = e;
+      sum += e;
+    }
+    T inverse = T(1) / sum;
 #pragma omp simd
-    for (int64_t j = 0; j < D; j++) y[j] = exp_of_negative(x[j] * scale - shift);
+    for (int64_t j = 0; j < D; j++) y[j] *= inverse;
   }
 }
 
