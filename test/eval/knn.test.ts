@@ -1,6 +1,6 @@
 import test from 'ava';
 import { openData, PictureCache, spreadRows } from '../../lib/data/index.js';
-import { evalSplit, judged, knn, knnOf, rawFeatures } from '../../lib/eval/index.js';
+import { evalSplit, judged, knn, knnClasses, knnOf, rawFeatures } from '../../lib/eval/index.js';
 import { tensor } from '../../lib/tensor/index.js';
 
 test('votes count exp(similarity / T): one near neighbour beats two far ones', async (t) => {
@@ -9,6 +9,15 @@ test('votes count exp(similarity / T): one near neighbour beats two far ones', a
   t.is((await knn(train, test1, { k: 3 })).top1, 100);
   t.is((await knn(train, test1, { k: 3, temperature: 100 })).top1, 0);
   t.is((await knn(train, test1, { k: 3, temperature: 100 })).top5, 100);
+});
+
+test('classes without a training image are ranked last where their number is given', async (t) => {
+  const train = { features: tensor([1, 0, 0, 1], [2, 2]), labels: [3, 1] };
+  const row = tensor([1, 0.1], [1, 2]);
+  const ranked = async (classes?: number) =>
+    (await knnClasses(train, row, { k: 1, ...(classes ? { classes } : {}) })).classes[0];
+  t.deepEqual(await ranked(), [3, 1]);
+  t.deepEqual(await ranked(5), [3, 0, 1, 2, 4]);
 });
 
 test('k beyond the train set and missing labels are refused', async (t) => {

@@ -140,6 +140,15 @@ test('attention, with odd sizes', async (t) => {
   });
 });
 
+test('attention bears scores of some hundreds', async (t) => {
+  const { B, N, heads, width } = attended;
+  const qkv = random([B, N, 3 * heads * width], 9);
+  const values = qkv.values.map((v, i) =>
+    i % (3 * heads * width) < 2 * heads * width ? 20 * v : v,
+  );
+  await checkOp(t, { op: 'attention', inputs: [{ ...qkv, values }], attrs: { heads } });
+});
+
 test('attention_probabilities are those of attention', async (t) => {
   const { B, N, heads, width } = attended;
   await checkOp(t, {

@@ -45,14 +45,14 @@ function predictions({ z, prototypes }: Cosines, temperature: number, smoothing:
   const p = softmax(linear(z, prototypes), temperature);
   if (smoothing === 0) return p;
   const uniform = new Float32Array(p.size).fill(1 / p.shape[1]!);
-  return weightedSum([p, tensor(uniform, p.shape)], [1 - smoothing, smoothing]);
+  return weightedSum([p, tensor(uniform, p.shape, p.dtype)], [1 - smoothing, smoothing]);
 }
 
 /** softmax(log(target) / sharpening + bias), the bias being that which balances these very rows. */
 function sharpened(target: Tensor, sharpening: number, targets: Targets): Tensor {
   const z = log(target);
   const K = target.shape[1]!;
-  const prototypes = tensor(identityOf(K), [K, K]);
+  const prototypes = tensor(identityOf(K), [K, K], target.dtype);
   const bias = targets.bias({ z, prototypes, temperature: sharpening });
   if (!bias) return softmax(z, sharpening);
   return softmax(linear(z, prototypes, weightedSum([bias], [sharpening])), sharpening);
@@ -76,7 +76,7 @@ function smoothedCrossEntropy(
   const logP = log(p).reshape([views, q.size]);
   const logs = linear(logP, q.reshape([1, q.size]));
   return weightedSum(
-    [dot(logs, tensor(new Float32Array(views).fill(1), [views, 1]))],
+    [dot(logs, tensor(new Float32Array(views).fill(1), [views, 1], p.dtype))],
     [-1 / p.shape[0]!],
   );
 }

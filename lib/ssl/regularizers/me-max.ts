@@ -11,7 +11,7 @@ import {
 
 /** log K - H(mean), mean (K). */
 function missingEntropy(mean: Tensor): Tensor {
-  const uniform = tensor([Math.log(mean.size)], []);
+  const uniform = tensor([Math.log(mean.size)], [], mean.dtype);
   return weightedSum([dot(mean, log(mean)), uniform], [1, 1]);
 }
 
