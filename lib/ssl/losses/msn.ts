@@ -44,7 +44,7 @@ interface Cosines {
 function predictions({ z, prototypes }: Cosines, temperature: number, smoothing: number): Tensor {
   const p = softmax(linear(z, prototypes), temperature);
   if (smoothing === 0) return p;
-  const uniform = new Float32Array(p.size).fill(1 / p.shape[1]!);
+  const uniform = new Float64Array(p.size).fill(1 / p.shape[1]!);
   return weightedSum([p, tensor(uniform, p.shape, p.dtype)], [1 - smoothing, smoothing]);
 }
 
