@@ -89,6 +89,17 @@ test('a NaN row makes the loss NaN', async (t) => {
   t.true(Number.isNaN(await koleo(tensor([1, 0, NaN, 1, 0, 1], [3, 2])).loss.item()));
 });
 
+test('of copies the first is the nearest of a third row, in whatever order it is met', async (t) => {
+  const D = 24;
+  for (let seed = 0; seed < 40; seed++) {
+    const copy = pseudo(D, 2 * seed + 1);
+    const near = copy.map((v, d) => v + 0.1 * pseudo(D, 2 * seed + 2)[d]!);
+    const values = [...copy, ...near, ...copy, ...copy.map((v) => -v)];
+    const { nearest } = koleo(tensor(values, [4, D]));
+    t.deepEqual([...(await nearest.read())].slice(0, 3), [2, 0, 0], `seed ${seed}`);
+  }
+});
+
 test('koleo needs two rows', (t) => {
   t.throws(() => koleo(zeros([1, 4])), { code: 'ERR_PROTEA_SHAPE', message: /B >= 2/ });
 });
