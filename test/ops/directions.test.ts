@@ -1,6 +1,6 @@
 import test from 'ava';
 import { backward, call, koleo, tensor, watch, weightNorm, zeros } from '../../lib/tensor/index.js';
-import { checkOp } from '../support/check-op.js';
+import { checkOp, pseudo } from '../support/check-op.js';
 import { inner, norm, random, rowsOf } from '../support/numbers.js';
 
 test('l2_normalize, down to below eps', async (t) => {
