@@ -40,9 +40,14 @@ function byName(samples: readonly Sample[]): Map<string, Sample> {
   return named;
 }
 
+/** A list's numbers bear the names of the data set only where both number every sample alike. */
+function namesOf({ classes }: Dataset, own: readonly Sample[], listed: readonly Sample[]) {
+  return own.every(({ label }, i) => label === listed[i]!.label) ? classes : [];
+}
+
 /**
  * The rows of a CSV "path_or_index,label": a subset of the data set, in the list's order, with the
- * list's labels.
+ * list's labels. The names of the classes are kept where the list numbers them as the data set does.
  * @throws ERR_PROTEA_DATA naming file and line of a row that is malformed or names no sample
  */
 export async function withLabels(dataset: Dataset, path: string): Promise<Dataset> {
@@ -50,15 +55,16 @@ export async function withLabels(dataset: Dataset, path: string): Promise<Datase
     throw unreadable(path, cause);
   });
   const named = byName(dataset.samples);
-  const samples = parse(path, text).map(({ key, label, line }): Sample => {
+  const rows = parse(path, text);
+  const own = rows.map(({ key, line }): Sample => {
     const sample = named.get(key);
-    if (!sample)
-      throw new ProteaError(
-        'ERR_PROTEA_DATA',
-        `${path}:${line}: ${dataset.name} has no sample "${key}"`,
-      );
-    return { ...sample, label };
+    if (sample) return sample;
+    throw new ProteaError(
+      'ERR_PROTEA_DATA',
+      `${path}:${line}: ${dataset.name} has no sample "${key}"`,
+    );
   });
-  if (!samples.length) throw new ProteaError('ERR_PROTEA_DATA', `${path}: the list is empty`);
-  return { ...dataset, samples };
+  if (!own.length) throw new ProteaError('ERR_PROTEA_DATA', `${path}: the list is empty`);
+  const samples = own.map((sample, i) => ({ ...sample, label: rows[i]!.label }));
+  return { ...dataset, samples, classes: namesOf(dataset, own, samples) };
 }

@@ -1,6 +1,7 @@
 import { type Dataset, PictureCache, spreadRows } from '../data/index.js';
 import type { VisionTransformer } from '../nn/index.js';
 import { pixelFeatures } from './baselines.js';
+import { numberedAs } from './class-names.js';
 import { extractFeatures, type FeatureOptions, type Features, type Labelled } from './features.js';
 
 /** Labelled rows to learn from and to judge by, of one or two data sets. */
@@ -12,8 +13,10 @@ export interface EvalSplit {
 const isLabelled = (dataset: Dataset, row: number) => dataset.samples[row]!.label !== undefined;
 
 /**
- * Two sets, or one of which every fifth row is held out. Undefined when labels are missing or there is
+ * Two sets, or one of which every fifth row is held out. Classes of two sets are the same where their
+ * names are; their numbers where one set has no names. Undefined when labels are missing or there is
  * only one class.
+ * @throws ERR_PROTEA_DATA naming a class of the test set that the training set does not have
  */
 export function evalSplit(
   train: Dataset,
@@ -25,10 +28,11 @@ export function evalSplit(
   const of = (dataset: Dataset) =>
     spreadRows(dataset.samples.length, most).filter((row) => isLabelled(dataset, row));
   const rows = of(train);
-  const split: EvalSplit = test
+  const other = test && numberedAs(train, test);
+  const split: EvalSplit = other
     ? {
         train: { cache: trainCache, dataset: train, rows },
-        test: { cache: new PictureCache(test), dataset: test, rows: of(test) },
+        test: { cache: new PictureCache(other), dataset: other, rows: of(other) },
       }
     : {
         train: { cache: trainCache, dataset: train, rows: rows.filter((_, i) => i % 5 !== 4) },
