@@ -1,9 +1,13 @@
 // Broken, odd and dangerous files: each gives what its manifest says, never a crash.
-import { readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import test from 'ava';
 import { decode, openData, PictureCache } from '../../lib/data/index.js';
 import { ProteaError } from '../../lib/error.js';
+import { tarOf } from '../support/archives.js';
+import { temporaryFolder } from '../support/folder.js';
 import { sharedPath, testWith } from '../support/shared.js';
 
 const folder = sharedPath('data/hostile');
@@ -69,6 +73,41 @@ testWith('data/hostile', 'damaged shards give their whole samples and warnings',
     ['ok.jpg', 'only_image.jpg'],
   );
   t.is(unsafe.warnings.filter((line) => line.includes('refused the name')).length, 2);
+});
+
+/** An archive of entries of 1536 bytes each that gzip halves. */
+function shardOf(count: number): Promise<Buffer> {
+  const noise = (i: number) => createHash('shake256', { outputLength: 500 }).update(`${i}`);
+  const names = Array.from({ length: count }, (_, i) => [`${i}.jpg`, noise(i).digest('hex')]);
+  return tarOf(Object.fromEntries(names));
+}
+
+test('an archive that is cut off gives its whole entries, gzipped or not', async (t) => {
+  const folder = temporaryFolder(t);
+  const tar = await shardOf(400);
+  const gzip = gzipSync(tar);
+  for (const [name, bytes] of [
+    ['cut.tar', tar.subarray(0, 201 * 1536 - 700)],
+    ['cut.tar.gz', gzip.subarray(0, gzip.length >> 1)],
+  ] as const) {
+    writeFileSync(join(folder, name), bytes);
+    const opened = await openData(join(folder, name));
+    const { length } = opened.samples;
+    t.true(length > 190 && length < 210, `${name}: ${length}`);
+    t.is(opened.samples.at(-1)!.key, `${length - 1}.jpg`);
+    t.regex(opened.warnings.join(), new RegExp(`${name}: .*; ${length} whole entries are used`));
+    t.is((await openData(join(folder, name))).samples.length, length);
+  }
+});
+
+test('a gzipped archive that is damaged gives what comes before, and a warning', async (t) => {
+  const path = join(temporaryFolder(t), 'damaged.tgz');
+  const gzip = gzipSync(await shardOf(400));
+  gzip.fill(0xff, gzip.length >> 1, (gzip.length >> 1) + 99);
+  writeFileSync(path, gzip);
+  const opened = await openData(path);
+  t.true(opened.samples.length > 100 && opened.samples.length < 400);
+  t.regex(opened.warnings.join(), /damaged\.tgz: .* whole entries are used/);
 });
 
 testWith('data/hostile', 'bad pictures are named once, counted and replaced', async (t) => {

@@ -2,16 +2,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import test from 'ava';
-import sharp from 'sharp';
-import { pack } from 'tar-stream';
 import { labelsOf, openData } from '../../lib/data/index.js';
+import { png, tarOf } from '../support/archives.js';
 import { temporaryFolder } from '../support/folder.js';
 import { sharedPath, testWith } from '../support/shared.js';
-
-const png = (r: number) =>
-  sharp({ create: { width: 4, height: 3, channels: 3, background: { r, g: 0, b: 0 } } })
-    .png()
-    .toBuffer();
 
 test('a folder of class folders has labels, a flat one has none', async (t) => {
   const folder = temporaryFolder(t);
@@ -65,14 +59,8 @@ test('CIFAR binary planes become pixels', async (t) => {
   await t.throwsAsync(openData(path), { code: 'ERR_PROTEA_DATA', message: /whole records/ });
 });
 
-async function shard(path: string, entries: Record<string, Buffer | string>): Promise<void> {
-  const tar = pack();
-  for (const [name, content] of Object.entries(entries)) tar.entry({ name }, content);
-  tar.finalize();
-  const chunks: Buffer[] = [];
-  for await (const chunk of tar) chunks.push(chunk as Buffer);
-  writeFileSync(path, Buffer.concat(chunks));
-}
+const shard = async (path: string, entries: Record<string, Buffer | string>) =>
+  writeFileSync(path, await tarOf(entries));
 
 test('tar shards join, with their .cls labels; a prefix selects', async (t) => {
   const folder = temporaryFolder(t);

@@ -1,3 +1,5 @@
+import { on } from 'node:events';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar-stream';
 import { ProteaError } from '../../error.js';
@@ -16,11 +18,26 @@ interface Entry {
 /** Names that climb out of the archive's folder are never used. */
 const isUnsafe = (name: string) => name.startsWith('/') || name.split('/').includes('..');
 
+/**
+ * What a stream gives until it ends or fails. Its own iterator would drop what was ready when it
+ * failed, now more, now less: a damaged archive must be the same data set every time.
+ */
+async function* untilFailure(source: Readable, failed: (cause: Error) => void) {
+  try {
+    for await (const [chunk] of on(source, 'data', { close: ['end'] })) yield chunk as Buffer;
+  } catch (cause) {
+    failed(cause as Error);
+  } finally {
+    source.destroy();
+  }
+}
+
 async function readEntries(archive: string, warnings: string[]): Promise<Entry[]> {
   const entries: Entry[] = [];
   const unpack = extract();
   unpack.on('entry', (header, stream, next) => {
     const chunks: Buffer[] = [];
+    stream.on('error', () => {}); // of an entry that is cut off: the archive fails with it
     stream.on('data', (chunk) => chunks.push(chunk as Buffer));
     stream.on('end', () => {
       const name = header.name.replace(/^\.\//, '');
@@ -33,14 +50,14 @@ async function readEntries(archive: string, warnings: string[]): Promise<Entry[]
       next();
     });
   });
-  try {
-    await pipeline(streamUnpacked(archive), unpack);
-  } catch (cause) {
-    if (cause instanceof ProteaError) throw cause;
-    warnings.push(
-      `${archive}: ${(cause as Error).message}; ${entries.length} whole entries are used`,
-    );
-  }
+  const source = streamUnpacked(archive);
+  let failure: Error | undefined;
+  const failed = (cause: Error) => {
+    failure ??= cause;
+  };
+  await pipeline(untilFailure(source, failed), unpack).catch(failed);
+  if (failure)
+    warnings.push(`${archive}: ${failure.message}; ${entries.length} whole entries are used`);
   return entries;
 }
 
