@@ -1,12 +1,24 @@
 import { readFile } from 'node:fs/promises';
 import { ProteaError } from '../error.js';
 import { unreadable } from './bytes.js';
-import type { Dataset, Sample } from './dataset.js';
+import { classNumber, type Dataset, type Sample } from './dataset.js';
 
 interface Row {
   key: string;
   label: number;
   line: number;
+}
+
+function parseRow(line: string, at: string): Pick<Row, 'key' | 'label'> {
+  const comma = line.lastIndexOf(',');
+  if (comma < 1)
+    throw new ProteaError('ERR_PROTEA_DATA', `${at}: expected "key,label", got "${line}"`);
+  const text = line.slice(comma + 1);
+  const label = classNumber(text);
+  if (label !== undefined) return { key: line.slice(0, comma), label };
+  throw new ProteaError('ERR_PROTEA_DATA', `${at}: labels must be whole numbers, got "${text}"`, {
+    hint: 'Number the classes 0, 1, 2, ...',
+  });
 }
 
 function parse(path: string, text: string): Row[] {
@@ -16,16 +28,9 @@ function parse(path: string, text: string): Row[] {
       'ERR_PROTEA_DATA',
       `${path}:1: expected the header "path_or_index,label", got "${header}"`,
     );
-  return lines.flatMap((line, i) => {
-    if (!line.trim()) return [];
-    const comma = line.lastIndexOf(',');
-    const label = Number(line.slice(comma + 1));
-    if (comma < 1 || !Number.isInteger(label) || label < 0)
-      throw new ProteaError(
-        'ERR_PROTEA_DATA',
-        `${path}:${i + 2}: expected "key,label", got "${line}"`,
-      );
-    return [{ key: line.slice(0, comma), label, line: i + 2 }];
+  return lines.flatMap((text, i) => {
+    const line = i + 2;
+    return text.trim() ? [{ ...parseRow(text, `${path}:${line}`), line }] : [];
   });
 }
 

@@ -106,6 +106,35 @@ test('a list of labels selects and orders', async (t) => {
   );
 });
 
+test('labels are whole numbers, in lists and in .cls entries', async (t) => {
+  const folder = temporaryFolder(t);
+  const list = join(folder, 'list.csv');
+  for (const label of ['', ' ', '1e1', '0x10', '1.0', '-1', 'cat', '9999999999']) {
+    writeFileSync(list, `path_or_index,label\n0/1, 1 \n0/0,${label}\n`);
+    const error = await t.throwsAsync(openData('flora', { labels: list }), {
+      code: 'ERR_PROTEA_DATA',
+    });
+    const expected = `list.csv:3: labels must be whole numbers, got "${label}"`;
+    t.true(error!.message.endsWith(expected), error!.message);
+  }
+  const image = await png(1);
+  const path = join(folder, 'x.tar');
+  const bad = { 'b.cls': '', 'c.cls': '1e1', 'd.cls': '0x10', 'e.cls': 'cat' };
+  const images = Object.fromEntries([...'abcde'].map((name) => [`${name}.png`, image]));
+  await shard(path, { 'a.cls': ' 7\n', ...bad, ...images });
+  const dataset = await openData(path);
+  t.deepEqual(
+    dataset.samples.map(({ label }) => label),
+    [7, undefined, undefined, undefined, undefined],
+  );
+  t.deepEqual(
+    dataset.warnings,
+    Object.entries(bad).map(
+      ([name, text]) => `${path}: ${name}: labels must be whole numbers, got "${text}"`,
+    ),
+  );
+});
+
 test('flora is the same every time, and has a long tail when asked', async (t) => {
   const [a, b] = [await openData('flora'), await openData('flora')];
   t.deepEqual(await a.samples[5]!.load(), await b.samples[5]!.load());

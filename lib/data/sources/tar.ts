@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar-stream';
 import { ProteaError } from '../../error.js';
 import { streamUnpacked } from '../bytes.js';
-import { type Dataset, numbered, type Sample } from '../dataset.js';
+import { classNumber, type Dataset, numbered, type Sample } from '../dataset.js';
 import { decode } from '../decode.js';
 import { imageName } from './folder.js';
 
@@ -80,9 +80,13 @@ function labelsFromEntries(entries: readonly Entry[], warnings: string[]): Label
   if (!texts.length) return undefined;
   const labels = new Map<string, number>();
   for (const { name, archive, bytes } of texts) {
-    const label = Number(Buffer.from(bytes).toString().trim());
-    if (Number.isInteger(label) && label >= 0) labels.set(`${archive} ${keyOf(name)}`, label);
-    else warnings.push(`${archive}: ${name} is not a class number`);
+    const text = Buffer.from(bytes).toString();
+    const label = classNumber(text);
+    if (label !== undefined) labels.set(`${archive} ${keyOf(name)}`, label);
+    else
+      warnings.push(
+        `${archive}: ${name}: labels must be whole numbers, got "${text.trim().slice(0, 80)}"`,
+      );
   }
   return { classes: [], of: ({ archive, name }) => labels.get(`${archive} ${keyOf(name)}`) };
 }
