@@ -7,10 +7,19 @@ import { ProteaError } from '../error.js';
 
 const isGzip = (path: string) => /\.(gz|tgz)$/.test(path);
 
+/** A file's bytes. @throws ERR_PROTEA_DATA naming the file */
+export async function readBytes(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+}
+
 /** A file's bytes, unpacked when its name ends in .gz. @throws ERR_PROTEA_DATA naming the file */
 export async function readUnpacked(path: string): Promise<Uint8Array> {
+  const bytes = await readBytes(path);
   try {
-    const bytes = await readFile(path);
     return isGzip(path) ? await promisify(gunzip)(bytes) : bytes;
   } catch (cause) {
     throw unreadable(path, cause);

@@ -1,12 +1,12 @@
 // Broken, odd and dangerous files: each gives what its manifest says, never a crash.
 import { createHash } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import test from 'ava';
 import { decode, openData, PictureCache } from '../../lib/data/index.js';
 import { ProteaError } from '../../lib/error.js';
-import { tarOf } from '../support/archives.js';
+import { png, tarOf } from '../support/archives.js';
 import { temporaryFolder } from '../support/folder.js';
 import { sharedPath, testWith } from '../support/shared.js';
 
@@ -118,6 +118,17 @@ testWith('data/hostile', 'bad pictures are named once, counted and replaced', as
     for (let i = 0; i < dataset.samples.length; i++) t.truthy(await cache.at(i));
   t.is(warnings.length, cache.bad.size);
   t.true(warnings.some((line) => line.includes('zero_bytes.jpg')));
+});
+
+test('a picture that is gone when it is needed is a bad picture', async (t) => {
+  const folder = temporaryFolder(t);
+  for (const name of ['a.png', 'b.png']) writeFileSync(join(folder, name), await png(9));
+  const cache = new PictureCache(await openData(folder), { onWarning: (line) => told.push(line) });
+  const told: string[] = [];
+  rmSync(join(folder, 'a.png'));
+  t.is((await cache.at(0)).data[0], 9);
+  t.deepEqual([...cache.bad], [0]);
+  t.regex(told.join(), /^skipped .*a\.png: ENOENT/);
 });
 
 test('too many bad pictures stop with a count and the last name', async (t) => {

@@ -1,7 +1,7 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { ProteaError } from '../../error.js';
-import { unreadable } from '../bytes.js';
+import { readBytes, unreadable } from '../bytes.js';
 import { type Dataset, numbered, type Sample } from '../dataset.js';
 import { decode } from '../decode.js';
 
@@ -32,7 +32,7 @@ export async function openFolder(folder: string): Promise<Dataset> {
   const samples: Sample[] = keys.map((key) => ({
     key,
     label: labelled ? of.get(classOf(key)) : undefined,
-    load: async () => decode(await readFile(join(folder, key)), join(folder, key)),
+    load: async () => decode(await readBytes(join(folder, key)), join(folder, key)),
   }));
   return { name: folder, samples, classes: labelled ? classes : [], warnings: [] };
 }
