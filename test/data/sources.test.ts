@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import test from 'ava';
@@ -27,6 +27,44 @@ test('a folder of class folders has labels, a flat one has none', async (t) => {
   t.is(labelsOf(flat), undefined);
   const picture = await flat.samples[0]!.load();
   t.deepEqual([picture.width, picture.height, ...picture.data.slice(0, 3)], [4, 3, 9, 0, 0]);
+});
+
+test('links to images and folders are followed, loops end, the rest is named', async (t) => {
+  const folder = temporaryFolder(t);
+  const [photos, pool] = [join(folder, 'photos'), join(folder, 'pool')];
+  for (const name of ['photos/a/deep', 'pool/cat'])
+    mkdirSync(join(folder, name), { recursive: true });
+  for (const path of ['photos/a/1.png', 'photos/a/deep/2.png', 'pool/cat/3.png'])
+    writeFileSync(join(folder, path), await png(7));
+  const link = (to: string, name: string) => symlinkSync(to, join(photos, name));
+  link(join(pool, 'cat'), 'cat');
+  link('../a/1.png', 'a/4.png');
+  link('..', 'a/deep/up');
+  link('a', '0');
+  link('nowhere.png', 'a/gone.png');
+  link('itself', 'itself');
+  symlinkSync('..', join(pool, 'cat', 'pool'));
+  writeFileSync(join(pool, '5.png'), await png(7));
+  const dataset = await openData(photos);
+  t.deepEqual(
+    dataset.samples.map(({ key }) => key),
+    ['a/1.png', 'a/4.png', 'a/deep/2.png', 'cat/3.png', 'cat/pool/5.png'],
+  );
+  for (const sample of dataset.samples) t.is((await sample.load()).data[0], 7);
+  const left = dataset.warnings.map((line) => line.slice(photos.length + 1)).sort();
+  t.is(left.length, 5);
+  t.regex(left[0]!, /^0: the folder .*photos\/a is read already, left out/);
+  t.regex(left[1]!, /^a\/deep\/up: the folder .* is read already/);
+  t.regex(left[2]!, /^a\/gone\.png: the link cannot be followed \(ENOENT\), left out/);
+  t.regex(left[3]!, /^cat\/pool\/cat: the folder .* is read already/);
+  t.regex(left[4]!, /^itself: the link cannot be followed \(ELOOP\)/);
+  const lone = join(folder, 'lone');
+  mkdirSync(lone);
+  symlinkSync('nowhere.png', join(lone, 'x.png'));
+  await t.throwsAsync(openData(lone), {
+    code: 'ERR_PROTEA_DATA',
+    message: /lone holds no images; .*x\.png: the link cannot be followed/,
+  });
 });
 
 test('an IDX file with labels beside it, gzipped', async (t) => {
