@@ -186,6 +186,30 @@ test('flora is the same every time, and has a long tail when asked', async (t) =
   });
 });
 
+test('options of flora that are no options, or have no such value, are refused', async (t) => {
+  const refused: [string, RegExp][] = [
+    ['test', /Expected test=NUMBER for flora but received "test"/],
+    ['test=', /test=NUMBER/],
+    ['seed=', /seed=NUMBER/],
+    ['images=3=4', /images=NUMBER .* "images=3=4"/],
+    ['toString=1', /options among classes, images/],
+    ['test=2', /whole number in \[0, 1\] for test/],
+    ['test=yes', /whole number in \[0, 1\] for test but received NaN/],
+    ['longtail=Infinity', /longtail/],
+    ['longtail=x', /longtail/],
+    ['size=1.5', /size/],
+    ['size=5000', /whole number in \[1, 4096\] for size/],
+  ];
+  for (const [options, message] of refused)
+    await t.throwsAsync(
+      openData(`flora:${options}`),
+      { code: 'ERR_PROTEA_CONFIG', message },
+      options,
+    );
+  const [other] = (await openData('flora:test=1,longtail=1.5')).samples;
+  t.is(other!.key, '0/1000000');
+});
+
 test('what cannot be opened is named', async (t) => {
   await t.throwsAsync(openData('/nowhere/at/all'), {
     code: 'ERR_PROTEA_DATA',
