@@ -6,7 +6,7 @@ import { datasetFeatures, openFeatureNetwork } from '../inspect/index.js';
 import { chooseDevice, type DeviceChoice, useDevice } from '../tensor/index.js';
 import { writeAtomic } from '../train/files.js';
 import { checkpointPath } from './checkpoint-path.js';
-import { exitCode, type Output, run } from './output.js';
+import { exitCode, type Output, run, warner } from './output.js';
 import { progressLines } from './progress.js';
 
 interface FeatureFlags {
@@ -49,10 +49,7 @@ async function features(flags: FeatureFlags, out: Output): Promise<number> {
   const { array, names } = places(flags.out);
   const size = given('size', flags.size);
   const maxImages = given('max-images', flags.maxImages);
-  const onWarning = (message: string) => {
-    out.emit({ event: 'warning', message });
-    out.say(`warning: ${message}`);
-  };
+  const onWarning = warner(out);
   useDevice(chooseDevice(flags.device).device);
   const dataset = await openData(flags.data, { labels: flags.labels });
   for (const warning of dataset.warnings) onWarning(warning);

@@ -1,4 +1,5 @@
-import { type Dataset, PictureCache, spreadRows } from '../data/index.js';
+import { type CacheOptions, type Dataset, PictureCache, spreadRows } from '../data/index.js';
+import { ProteaError } from '../error.js';
 import type { VisionTransformer } from '../nn/index.js';
 import { pixelFeatures } from './baselines.js';
 import { numberedAs } from './class-names.js';
@@ -8,6 +9,12 @@ import { extractFeatures, type FeatureOptions, type Features, type Labelled } fr
 export interface EvalSplit {
   train: { cache: PictureCache; dataset: Dataset; rows: number[] };
   test: { cache: PictureCache; dataset: Dataset; rows: number[] };
+}
+
+/** How the pictures of both parts are loaded. */
+export interface SplitOptions extends CacheOptions {
+  /** Those of the training set, where they are loaded elsewhere too. */
+  train?: PictureCache;
 }
 
 const isLabelled = (dataset: Dataset, row: number) => dataset.samples[row]!.label !== undefined;
@@ -22,9 +29,9 @@ export function evalSplit(
   train: Dataset,
   test: Dataset | undefined,
   most: number,
-  caches?: { train?: PictureCache },
+  { train: loaded, ...options }: SplitOptions = {},
 ): EvalSplit | undefined {
-  const trainCache = caches?.train ?? new PictureCache(train);
+  const trainCache = loaded ?? new PictureCache(train, options);
   const of = (dataset: Dataset) =>
     spreadRows(dataset.samples.length, most).filter((row) => isLabelled(dataset, row));
   const rows = of(train);
@@ -32,7 +39,7 @@ export function evalSplit(
   const split: EvalSplit = other
     ? {
         train: { cache: trainCache, dataset: train, rows },
-        test: { cache: new PictureCache(other), dataset: other, rows: of(other) },
+        test: { cache: new PictureCache(other, options), dataset: other, rows: of(other) },
       }
     : {
         train: { cache: trainCache, dataset: train, rows: rows.filter((_, i) => i % 5 !== 4) },
@@ -48,17 +55,17 @@ export interface SplitFeatures {
   test: Labelled;
 }
 
-const labelled = ({ features, rows }: Features, dataset: Dataset): Labelled => ({
-  features,
-  labels: rows.map((row) => dataset.samples[row]!.label!),
-});
+function labelled({ features, rows }: Features, { name, samples }: Dataset): Labelled {
+  if (!rows.length) throw new ProteaError('ERR_PROTEA_DATA', `${name}: no image can be read`);
+  return { features, labels: rows.map((row) => samples[row]!.label!) };
+}
 
 const both = (train: Features, test: Features, split: EvalSplit): SplitFeatures => ({
   train: labelled(train, split.train.dataset),
   test: labelled(test, split.test.dataset),
 });
 
-/** What a backbone makes of both parts. */
+/** What a backbone makes of both parts. @throws ERR_PROTEA_DATA when no image of one can be read */
 export async function networkFeatures(
   backbone: VisionTransformer,
   split: EvalSplit,

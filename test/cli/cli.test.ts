@@ -3,14 +3,10 @@ import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { encodeNpy } from '../../lib/formats/npy.js';
-import { packageRoot } from '../../lib/native.js';
 import { normals } from '../../lib/nn/index.js';
+import { main, protea } from '../support/cli.js';
 import { temporaryFolder } from '../support/folder.js';
 import { smallOverrides } from '../support/small-run.js';
-
-const main = join(packageRoot(), 'dist', 'lib', 'cli', 'main.js');
-const protea = (...args: string[]) =>
-  spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', timeout: 300_000 });
 
 const longTail = ['--data', 'flora:images=120,classes=6,size=20,longtail=20'];
 

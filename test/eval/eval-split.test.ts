@@ -80,6 +80,25 @@ test('numbers of a list bear the names only where they are those of the folders'
   t.deepEqual(labelsOfTest(own, other), [0, 0, 1, 1, 2, 2]);
 });
 
+test('a part without one image that can be read is no part to judge by', async (t) => {
+  const folder = temporaryFolder(t);
+  await classFolders(join(folder, 'train'), names);
+  mkdirSync(join(folder, 'test', 'deer'), { recursive: true });
+  mkdirSync(join(folder, 'test', 'ship'));
+  for (const name of ['deer', 'ship']) writeFileSync(join(folder, 'test', name, '1.png'), '');
+  const [train, other] = [
+    await openData(join(folder, 'train')),
+    await openData(join(folder, 'test')),
+  ];
+  const told: string[] = [];
+  const split = evalSplit(train, other, 1000, { onWarning: (line) => told.push(line) })!;
+  await t.throwsAsync(rawFeatures(split, 4), {
+    code: 'ERR_PROTEA_DATA',
+    message: /test: no image can be read/,
+  });
+  t.is(told.length, 2);
+});
+
 testWith('data/longtail', 'the long-tailed lists keep their numbers', async (t) => {
   const list = (name: string) => ({ labels: sharedPath('data/longtail', name) });
   const flowers = await openData(
