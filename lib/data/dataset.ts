@@ -1,4 +1,3 @@
-import { ProteaError } from '../error.js';
 import type { Picture } from './steps.js';
 
 /** One picture of a data set, not yet loaded. */
@@ -39,14 +38,6 @@ export function labelsOf(dataset: Dataset): Int32Array | undefined {
   const labels = dataset.samples.map((sample) => sample.label);
   return labels.every((label) => label !== undefined) ? Int32Array.from(labels) : undefined;
 }
-
-/** What is thrown where nothing is left, with the first reasons why things were left out. */
-export const noImages = (name: string, warnings: readonly string[], hint: string) =>
-  new ProteaError(
-    'ERR_PROTEA_DATA',
-    [`${name} holds no images`, ...warnings.slice(0, 3)].join('; '),
-    { hint },
-  );
 
 /** At most `most` of `count` rows, evenly spread. */
 export function spreadRows(count: number, most: number): number[] {

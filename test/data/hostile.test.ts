@@ -110,6 +110,33 @@ test('a gzipped archive that is damaged gives what comes before, and a warning',
   t.regex(opened.warnings.join(), /damaged\.tgz: .* whole entries are used/);
 });
 
+test('gzip is recognised by content; an archive without images says why', async (t) => {
+  const folder = temporaryFolder(t);
+  const opened = async (name: string, bytes: Buffer) => {
+    writeFileSync(join(folder, name), bytes);
+    return openData(join(folder, name));
+  };
+  const tar = await tarOf({ 'a.png': await png(1) });
+  for (const [name, bytes] of [
+    ['gzipped.tar', gzipSync(tar)],
+    ['plain.tar.gz', tar],
+    ['plain.tgz', tar],
+  ] as const)
+    t.is((await (await opened(name, bytes)).samples[0]!.load()).width, 4, name);
+  const records = Buffer.alloc(3073, 1);
+  t.is((await opened('gzipped.bin', gzipSync(records))).samples.length, 1);
+  for (const [name, bytes, why] of [
+    ['xz.tar.gz', Buffer.alloc(1024, 0xfd), /xz\.tar\.gz holds no images; .*Invalid tar header/],
+    [
+      'cut.tar',
+      gzipSync(tar).subarray(0, 30),
+      /cut\.tar holds no images; .*unexpected end of file/,
+    ],
+    ['empty.tar', Buffer.alloc(0), /empty\.tar holds no images$/],
+  ] as const)
+    await t.throwsAsync(opened(name, bytes), { code: 'ERR_PROTEA_DATA', message: why }, name);
+});
+
 testWith('data/hostile', 'bad pictures are named once, counted and replaced', async (t) => {
   const warnings: string[] = [];
   const dataset = await openData(folder);

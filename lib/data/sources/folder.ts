@@ -1,7 +1,7 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readBytes, unreadable } from '../bytes.js';
-import { type Dataset, noImages, numbered, type Sample } from '../dataset.js';
+import { noImages, readBytes, unreadable } from '../bytes.js';
+import { type Dataset, numbered, type Sample } from '../dataset.js';
 import { decode } from '../decode.js';
 
 export const imageName = /\.(jpe?g|png|webp|gif|tiff?|avif)$/i;

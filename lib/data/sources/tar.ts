@@ -2,8 +2,7 @@ import { on } from 'node:events';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar-stream';
-import { ProteaError } from '../../error.js';
-import { streamUnpacked } from '../bytes.js';
+import { noImages, streamUnpacked } from '../bytes.js';
 import { classNumber, type Dataset, numbered, type Sample } from '../dataset.js';
 import { decode } from '../decode.js';
 import { imageName } from './folder.js';
@@ -50,7 +49,7 @@ async function readEntries(archive: string, warnings: string[]): Promise<Entry[]
       next();
     });
   });
-  const source = streamUnpacked(archive);
+  const source = await streamUnpacked(archive);
   let failure: Error | undefined;
   const failed = (cause: Error) => {
     failure ??= cause;
@@ -115,11 +114,12 @@ export async function openTar(
   const images = entries.filter(
     (entry) => imageName.test(entry.name) && entry.name.startsWith(prefix),
   );
-  if (!images.length) {
-    throw new ProteaError('ERR_PROTEA_DATA', `${name} holds no images`, {
-      hint: prefix ? `No entry begins with "${prefix}".` : 'Images end in .jpg, .png, .webp, ...',
-    });
-  }
+  if (!images.length)
+    throw noImages(
+      name,
+      warnings,
+      prefix ? `No entry begins with "${prefix}".` : 'Images end in .jpg, .png, .webp, ...',
+    );
   const labels = labelsFromEntries(entries, warnings) ?? labelsFromFolders(images);
   const samples: Sample[] = images.map((image) => ({
     key: image.name,
