@@ -124,6 +124,13 @@ test('tar shards join, with their .cls labels; a prefix selects', async (t) => {
   await t.throwsAsync(openData(`${join(folder, 'y.tar')}#val/`), { message: /holds no images/ });
 });
 
+test('an archive may have more entries than a call has arguments', async (t) => {
+  const path = join(temporaryFolder(t), 'many.tar');
+  const header = (await tarOf({ 'a.png': '' })).subarray(0, 512);
+  writeFileSync(path, Buffer.alloc(512 * 150_000, header));
+  t.is((await openData(path)).samples.length, 150_000);
+});
+
 test('a list of labels selects and orders', async (t) => {
   const folder = temporaryFolder(t);
   const list = join(folder, 'list.csv');

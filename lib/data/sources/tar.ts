@@ -100,8 +100,8 @@ function labelsFromFolders(images: readonly Entry[]): Labels {
 
 /**
  * Tar archives (.tar, .tar.gz, .tgz), read into memory: WebDataset shards with .cls labels, or folders
- * as in an image folder. `prefix` keeps only the entries below a folder of the archive. An entry cut
- * off at the end and names that leave the folder are left out, with a warning.
+ * as in an image folder. `prefix` keeps only the entries below a folder of the archive. What comes after
+ * a damaged place and names that leave the folder are left out, with a warning.
  */
 export async function openTar(
   name: string,
@@ -109,8 +109,9 @@ export async function openTar(
   prefix: string,
 ): Promise<Dataset> {
   const warnings: string[] = [];
-  const entries: Entry[] = [];
-  for (const archive of archives) entries.push(...(await readEntries(archive, warnings)));
+  const parts: Entry[][] = [];
+  for (const archive of archives) parts.push(await readEntries(archive, warnings));
+  const entries = parts.flat();
   const images = entries.filter(
     (entry) => imageName.test(entry.name) && entry.name.startsWith(prefix),
   );
