@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { encodeNpy } from '../../lib/formats/npy.js';
@@ -48,10 +48,13 @@ test.serial('train --json: stdout holds events only, the last one is the end', (
   t.true(report.knn.top1 >= 0 && report.baselines.pixels.top1 >= 0);
 
   const array = join(out, 'features.npy');
+  const own = join(out, 'features.csv');
+  writeFileSync(own, 'a list of my own');
   const made = protea('features', '--checkpoint', out, ...longTail, '--out', array);
   t.is(made.status, 0, made.stderr);
   t.regex(made.stdout, /^121 images, 64 numbers each: /);
-  const listed = ['--labels', join(out, 'features.csv'), '--max-images', '5', '--json'];
+  t.is(readFileSync(own, 'utf8'), 'a list of my own');
+  const listed = ['--labels', join(out, 'features.names.csv'), '--max-images', '5', '--json'];
   const again = protea('features', '--checkpoint', out, ...longTail, '--out', array, ...listed);
   t.like(JSON.parse(again.stdout), { event: 'end', images: 5, dim: 64, features: array });
   t.is(protea('features', '--checkpoint', out, ...longTail, '--out', out).status, 2);
