@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { openData } from '../data/index.js';
+import { type Dataset, openData } from '../data/index.js';
 import { checkInteger, ProteaError } from '../error.js';
 import {
   type Accuracy,
@@ -21,7 +21,7 @@ import {
   type TrainConfig,
 } from '../train/index.js';
 import { checkpointPath } from './checkpoint-path.js';
-import { exitCode, type Output, run } from './output.js';
+import { exitCode, type Output, run, warner } from './output.js';
 
 interface EvalFlags {
   checkpoint: string;
@@ -44,25 +44,44 @@ interface Judge<Report extends Accuracy> {
 
 type Data = Pick<TrainConfig['data'], 'source' | 'labels' | 'images' | 'test'>;
 
+/** The set that lacks labels: the training set unless it has two classes. */
+function unlabelled(train: Dataset, test: Dataset | undefined): ProteaError {
+  const classes = new Set(train.samples.map(({ label }) => label).filter((c) => c !== undefined));
+  if (test && classes.size > 1)
+    return new ProteaError('ERR_PROTEA_DATA', `${test.name} has no labels`, {
+      hint: 'Use class folders, .cls entries or IDX labels for the test images.',
+    });
+  return new ProteaError('ERR_PROTEA_DATA', `${train.name} has no labels of two classes or more`, {
+    hint: 'Use class folders, .cls entries, IDX labels, or --labels.',
+  });
+}
+
 /** The images of the flags; those of the run where no --data is given. */
 async function splitOf(
   flags: EvalFlags,
-  { source, labels, images, test }: Data,
+  { source, labels, images, test: testOfRun }: Data,
+  onWarning: (message: string) => void,
 ): Promise<EvalSplit> {
-  const own = flags.data ? { labels: null, images: null, test: null } : { labels, images, test };
+  const most = Number(flags.maxImages);
+  checkInteger('max-images', most, 1);
+  const own = flags.data
+    ? { labels: null, images: null, test: null }
+    : { labels, images, test: testOfRun };
   const train = await openData(flags.data ?? source, {
     labels: flags.labels ?? own.labels ?? undefined,
     images: own.images ?? undefined,
   });
   const testSpec = flags.test ?? own.test;
-  const most = Number(flags.maxImages);
-  checkInteger('max-images', most, 1);
-  const split = evalSplit(train, testSpec ? await openData(testSpec) : undefined, most);
+  const test = testSpec ? await openData(testSpec) : undefined;
+  for (const warning of [...train.warnings, ...(test?.warnings ?? [])]) onWarning(warning);
+  const split = evalSplit(train, test, most, { onWarning });
   if (split) return split;
-  throw new ProteaError('ERR_PROTEA_DATA', `${train.name} has no labels of two classes or more`, {
-    hint: 'Use class folders, .cls entries, IDX labels, or --labels.',
-  });
+  throw unlabelled(train, test);
 }
+
+/** Images of a part that could be read. */
+const readable = ({ cache, rows }: EvalSplit['train']) =>
+  rows.filter((row) => !cache.bad.has(row)).length;
 
 const percent = (value: number | null) => (value === null ? '-' : `${value.toFixed(2)} %`);
 
@@ -79,10 +98,10 @@ async function evaluate<Report extends Accuracy>(
   out: Output,
 ): Promise<number> {
   useDevice(chooseDevice(flags.device).device);
-  const warn = (message: string) => out.say(`warning: ${message}`);
-  const checkpoint = await readCheckpoint(await checkpointPath(flags.checkpoint, warn));
+  const onWarning = warner(out);
+  const checkpoint = await readCheckpoint(await checkpointPath(flags.checkpoint, onWarning));
   const { config, step } = checkpoint.meta;
-  const split = await splitOf(flags, config.data);
+  const split = await splitOf(flags, config.data, onWarning);
   const options = featureOptions(config);
   const of = async ({ method }: ReturnType<typeof freshMethod>) =>
     judged(await networkFeatures(method.teacher.backbone, split, options), judge);
@@ -91,7 +110,7 @@ async function evaluate<Report extends Accuracy>(
     rows.untrained = await of(freshMethod(config));
     rows.pixels = await judged(await rawFeatures(split, options.size), judge);
   }
-  const [train, test] = [split.train.rows.length, split.test.rows.length];
+  const [train, test] = [readable(split.train), readable(split.test)];
   const { teacher, ...others } = rows;
   const baselines = flags.baselines ? others : null;
   const at = { checkpoint: checkpoint.path, step };

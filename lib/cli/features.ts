@@ -6,7 +6,7 @@ import { datasetFeatures, openFeatureNetwork } from '../inspect/index.js';
 import { chooseDevice, type DeviceChoice, useDevice } from '../tensor/index.js';
 import { writeAtomic } from '../train/files.js';
 import { checkpointPath } from './checkpoint-path.js';
-import { exitCode, type Output, run } from './output.js';
+import { exitCode, type Output, run, warner } from './output.js';
 import { progressLines } from './progress.js';
 
 interface FeatureFlags {
@@ -39,20 +39,17 @@ function namesText(dataset: Dataset, rows: readonly number[]): string {
   return [labelled ? 'path_or_index,label' : 'path_or_index', ...lines, ''].join('\n');
 }
 
-/** The table of names stands beside the array, under its name. */
+/** The table of names stands beside the array, under a name that no list of one's own has. */
 function places(out: string): { array: string; names: string } {
   if (!out.endsWith('.npy')) throw invalid('out', 'a path that ends in .npy', out);
-  return { array: out, names: `${out.slice(0, -4)}.csv` };
+  return { array: out, names: `${out.slice(0, -4)}.names.csv` };
 }
 
 async function features(flags: FeatureFlags, out: Output): Promise<number> {
   const { array, names } = places(flags.out);
   const size = given('size', flags.size);
   const maxImages = given('max-images', flags.maxImages);
-  const onWarning = (message: string) => {
-    out.emit({ event: 'warning', message });
-    out.say(`warning: ${message}`);
-  };
+  const onWarning = warner(out);
   useDevice(chooseDevice(flags.device).device);
   const dataset = await openData(flags.data, { labels: flags.labels });
   for (const warning of dataset.warnings) onWarning(warning);
@@ -79,7 +76,7 @@ export function addFeatures(program: Command): void {
   program
     .command('features')
     .description(
-      'write the features of images by a checkpoint of a run, DINO, iBOT, MSN or DINOv2 as .npy, names beside it as .csv',
+      'write the features of images by a checkpoint of a run, DINO, iBOT, MSN or DINOv2 as .npy, names beside it as .names.csv',
     )
     .requiredOption('--checkpoint <path>', 'folder of a run, or a checkpoint file of anyone')
     .requiredOption('--data <spec>', 'images: a folder, tar archives, IDX, CIFAR, flora')

@@ -26,6 +26,12 @@ export function output(json: boolean): Output {
   };
 }
 
+/** Tells machines and people what was left out. */
+export const warner = (out: Output) => (message: string) => {
+  out.emit({ event: 'warning', message });
+  out.say(`warning: ${message}`);
+};
+
 /** Exit codes: see docs/cli.md. */
 export const exitCode = {
   ok: 0,

@@ -25,6 +25,14 @@ export function numbered(names: Iterable<string>): { classes: string[]; of: Map<
   return { classes, of: new Map(classes.map((name, i) => [name, i])) };
 }
 
+const largestLabel = 2 ** 31 - 1; // labels are stored as Int32
+
+/** The class number that a text is; undefined for anything else, an empty text too. */
+export function classNumber(text: string): number | undefined {
+  const digits = text.trim();
+  return /^\d+$/.test(digits) && Number(digits) <= largestLabel ? Number(digits) : undefined;
+}
+
 /** The labels of a data set. Undefined unless every sample has one. */
 export function labelsOf(dataset: Dataset): Int32Array | undefined {
   const labels = dataset.samples.map((sample) => sample.label);

@@ -1,12 +1,24 @@
 import { readFile } from 'node:fs/promises';
 import { ProteaError } from '../error.js';
 import { unreadable } from './bytes.js';
-import type { Dataset, Sample } from './dataset.js';
+import { classNumber, type Dataset, type Sample } from './dataset.js';
 
 interface Row {
   key: string;
   label: number;
   line: number;
+}
+
+function parseRow(line: string, at: string): Pick<Row, 'key' | 'label'> {
+  const comma = line.lastIndexOf(',');
+  if (comma < 1)
+    throw new ProteaError('ERR_PROTEA_DATA', `${at}: expected "key,label", got "${line}"`);
+  const text = line.slice(comma + 1);
+  const label = classNumber(text);
+  if (label !== undefined) return { key: line.slice(0, comma), label };
+  throw new ProteaError('ERR_PROTEA_DATA', `${at}: labels must be whole numbers, got "${text}"`, {
+    hint: 'Number the classes 0, 1, 2, ...',
+  });
 }
 
 function parse(path: string, text: string): Row[] {
@@ -16,16 +28,9 @@ function parse(path: string, text: string): Row[] {
       'ERR_PROTEA_DATA',
       `${path}:1: expected the header "path_or_index,label", got "${header}"`,
     );
-  return lines.flatMap((line, i) => {
-    if (!line.trim()) return [];
-    const comma = line.lastIndexOf(',');
-    const label = Number(line.slice(comma + 1));
-    if (comma < 1 || !Number.isInteger(label) || label < 0)
-      throw new ProteaError(
-        'ERR_PROTEA_DATA',
-        `${path}:${i + 2}: expected "key,label", got "${line}"`,
-      );
-    return [{ key: line.slice(0, comma), label, line: i + 2 }];
+  return lines.flatMap((text, i) => {
+    const line = i + 2;
+    return text.trim() ? [{ ...parseRow(text, `${path}:${line}`), line }] : [];
   });
 }
 
@@ -40,9 +45,14 @@ function byName(samples: readonly Sample[]): Map<string, Sample> {
   return named;
 }
 
+/** A list's numbers bear the names of the data set only where both number every sample alike. */
+function namesOf({ classes }: Dataset, own: readonly Sample[], listed: readonly Sample[]) {
+  return own.every(({ label }, i) => label === listed[i]!.label) ? classes : [];
+}
+
 /**
  * The rows of a CSV "path_or_index,label": a subset of the data set, in the list's order, with the
- * list's labels.
+ * list's labels. The names of the classes are kept where the list numbers them as the data set does.
  * @throws ERR_PROTEA_DATA naming file and line of a row that is malformed or names no sample
  */
 export async function withLabels(dataset: Dataset, path: string): Promise<Dataset> {
@@ -50,15 +60,16 @@ export async function withLabels(dataset: Dataset, path: string): Promise<Datase
     throw unreadable(path, cause);
   });
   const named = byName(dataset.samples);
-  const samples = parse(path, text).map(({ key, label, line }): Sample => {
+  const rows = parse(path, text);
+  const own = rows.map(({ key, line }): Sample => {
     const sample = named.get(key);
-    if (!sample)
-      throw new ProteaError(
-        'ERR_PROTEA_DATA',
-        `${path}:${line}: ${dataset.name} has no sample "${key}"`,
-      );
-    return { ...sample, label };
+    if (sample) return sample;
+    throw new ProteaError(
+      'ERR_PROTEA_DATA',
+      `${path}:${line}: ${dataset.name} has no sample "${key}"`,
+    );
   });
-  if (!samples.length) throw new ProteaError('ERR_PROTEA_DATA', `${path}: the list is empty`);
-  return { ...dataset, samples };
+  if (!own.length) throw new ProteaError('ERR_PROTEA_DATA', `${path}: the list is empty`);
+  const samples = own.map((sample, i) => ({ ...sample, label: rows[i]!.label }));
+  return { ...dataset, samples, classes: namesOf(dataset, own, samples) };
 }

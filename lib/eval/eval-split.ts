@@ -1,6 +1,8 @@
-import { type Dataset, PictureCache, spreadRows } from '../data/index.js';
+import { type CacheOptions, type Dataset, PictureCache, spreadRows } from '../data/index.js';
+import { ProteaError } from '../error.js';
 import type { VisionTransformer } from '../nn/index.js';
 import { pixelFeatures } from './baselines.js';
+import { numberedAs } from './class-names.js';
 import { extractFeatures, type FeatureOptions, type Features, type Labelled } from './features.js';
 
 /** Labelled rows to learn from and to judge by, of one or two data sets. */
@@ -9,26 +11,35 @@ export interface EvalSplit {
   test: { cache: PictureCache; dataset: Dataset; rows: number[] };
 }
 
+/** How the pictures of both parts are loaded. */
+export interface SplitOptions extends CacheOptions {
+  /** Those of the training set, where they are loaded elsewhere too. */
+  train?: PictureCache;
+}
+
 const isLabelled = (dataset: Dataset, row: number) => dataset.samples[row]!.label !== undefined;
 
 /**
- * Two sets, or one of which every fifth row is held out. Undefined when labels are missing or there is
+ * Two sets, or one of which every fifth row is held out. Classes of two sets are the same where their
+ * names are; their numbers where one set has no names. Undefined when labels are missing or there is
  * only one class.
+ * @throws ERR_PROTEA_DATA naming a class of the test set that the training set does not have
  */
 export function evalSplit(
   train: Dataset,
   test: Dataset | undefined,
   most: number,
-  caches?: { train?: PictureCache },
+  { train: loaded, ...options }: SplitOptions = {},
 ): EvalSplit | undefined {
-  const trainCache = caches?.train ?? new PictureCache(train);
+  const trainCache = loaded ?? new PictureCache(train, options);
   const of = (dataset: Dataset) =>
     spreadRows(dataset.samples.length, most).filter((row) => isLabelled(dataset, row));
   const rows = of(train);
-  const split: EvalSplit = test
+  const other = test && numberedAs(train, test);
+  const split: EvalSplit = other
     ? {
         train: { cache: trainCache, dataset: train, rows },
-        test: { cache: new PictureCache(test), dataset: test, rows: of(test) },
+        test: { cache: new PictureCache(other, options), dataset: other, rows: of(other) },
       }
     : {
         train: { cache: trainCache, dataset: train, rows: rows.filter((_, i) => i % 5 !== 4) },
@@ -44,17 +55,17 @@ export interface SplitFeatures {
   test: Labelled;
 }
 
-const labelled = ({ features, rows }: Features, dataset: Dataset): Labelled => ({
-  features,
-  labels: rows.map((row) => dataset.samples[row]!.label!),
-});
+function labelled({ features, rows }: Features, { name, samples }: Dataset): Labelled {
+  if (!rows.length) throw new ProteaError('ERR_PROTEA_DATA', `${name}: no image can be read`);
+  return { features, labels: rows.map((row) => samples[row]!.label!) };
+}
 
 const both = (train: Features, test: Features, split: EvalSplit): SplitFeatures => ({
   train: labelled(train, split.train.dataset),
   test: labelled(test, split.test.dataset),
 });
 
-/** What a backbone makes of both parts. */
+/** What a backbone makes of both parts. @throws ERR_PROTEA_DATA when no image of one can be read */
 export async function networkFeatures(
   backbone: VisionTransformer,
   split: EvalSplit,

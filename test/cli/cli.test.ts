@@ -1,16 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { encodeNpy } from '../../lib/formats/npy.js';
-import { packageRoot } from '../../lib/native.js';
 import { normals } from '../../lib/nn/index.js';
+import { main, protea } from '../support/cli.js';
 import { temporaryFolder } from '../support/folder.js';
 import { smallOverrides } from '../support/small-run.js';
-
-const main = join(packageRoot(), 'dist', 'lib', 'cli', 'main.js');
-const protea = (...args: string[]) =>
-  spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', timeout: 300_000 });
 
 const longTail = ['--data', 'flora:images=120,classes=6,size=20,longtail=20'];
 
@@ -52,10 +48,13 @@ test.serial('train --json: stdout holds events only, the last one is the end', (
   t.true(report.knn.top1 >= 0 && report.baselines.pixels.top1 >= 0);
 
   const array = join(out, 'features.npy');
+  const own = join(out, 'features.csv');
+  writeFileSync(own, 'a list of my own');
   const made = protea('features', '--checkpoint', out, ...longTail, '--out', array);
   t.is(made.status, 0, made.stderr);
   t.regex(made.stdout, /^121 images, 64 numbers each: /);
-  const listed = ['--labels', join(out, 'features.csv'), '--max-images', '5', '--json'];
+  t.is(readFileSync(own, 'utf8'), 'a list of my own');
+  const listed = ['--labels', join(out, 'features.names.csv'), '--max-images', '5', '--json'];
   const again = protea('features', '--checkpoint', out, ...longTail, '--out', array, ...listed);
   t.like(JSON.parse(again.stdout), { event: 'end', images: 5, dim: 64, features: array });
   t.is(protea('features', '--checkpoint', out, ...longTail, '--out', out).status, 2);

@@ -1,9 +1,13 @@
 // Broken, odd and dangerous files: each gives what its manifest says, never a crash.
-import { readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import test from 'ava';
 import { decode, openData, PictureCache } from '../../lib/data/index.js';
 import { ProteaError } from '../../lib/error.js';
+import { png, tarOf } from '../support/archives.js';
+import { temporaryFolder } from '../support/folder.js';
 import { sharedPath, testWith } from '../support/shared.js';
 
 const folder = sharedPath('data/hostile');
@@ -71,6 +75,68 @@ testWith('data/hostile', 'damaged shards give their whole samples and warnings',
   t.is(unsafe.warnings.filter((line) => line.includes('refused the name')).length, 2);
 });
 
+/** An archive of entries of 1536 bytes each that gzip halves. */
+function shardOf(count: number): Promise<Buffer> {
+  const noise = (i: number) => createHash('shake256', { outputLength: 500 }).update(`${i}`);
+  const names = Array.from({ length: count }, (_, i) => [`${i}.jpg`, noise(i).digest('hex')]);
+  return tarOf(Object.fromEntries(names));
+}
+
+test('an archive that is cut off gives its whole entries, gzipped or not', async (t) => {
+  const folder = temporaryFolder(t);
+  const tar = await shardOf(400);
+  const gzip = gzipSync(tar);
+  for (const [name, bytes] of [
+    ['cut.tar', tar.subarray(0, 201 * 1536 - 700)],
+    ['cut.tar.gz', gzip.subarray(0, gzip.length >> 1)],
+  ] as const) {
+    writeFileSync(join(folder, name), bytes);
+    const opened = await openData(join(folder, name));
+    const { length } = opened.samples;
+    t.true(length > 190 && length < 210, `${name}: ${length}`);
+    t.is(opened.samples.at(-1)!.key, `${length - 1}.jpg`);
+    t.regex(opened.warnings.join(), new RegExp(`${name}: .*; ${length} whole entries are used`));
+    t.is((await openData(join(folder, name))).samples.length, length);
+  }
+});
+
+test('a gzipped archive that is damaged gives what comes before, and a warning', async (t) => {
+  const path = join(temporaryFolder(t), 'damaged.tgz');
+  const gzip = gzipSync(await shardOf(400));
+  gzip.fill(0xff, gzip.length >> 1, (gzip.length >> 1) + 99);
+  writeFileSync(path, gzip);
+  const opened = await openData(path);
+  t.true(opened.samples.length > 100 && opened.samples.length < 400);
+  t.regex(opened.warnings.join(), /damaged\.tgz: .* whole entries are used/);
+});
+
+test('gzip is recognised by content; an archive without images says why', async (t) => {
+  const folder = temporaryFolder(t);
+  const opened = async (name: string, bytes: Buffer) => {
+    writeFileSync(join(folder, name), bytes);
+    return openData(join(folder, name));
+  };
+  const tar = await tarOf({ 'a.png': await png(1) });
+  for (const [name, bytes] of [
+    ['gzipped.tar', gzipSync(tar)],
+    ['plain.tar.gz', tar],
+    ['plain.tgz', tar],
+  ] as const)
+    t.is((await (await opened(name, bytes)).samples[0]!.load()).width, 4, name);
+  const records = Buffer.alloc(3073, 1);
+  t.is((await opened('gzipped.bin', gzipSync(records))).samples.length, 1);
+  for (const [name, bytes, why] of [
+    ['xz.tar.gz', Buffer.alloc(1024, 0xfd), /xz\.tar\.gz holds no images; .*Invalid tar header/],
+    [
+      'cut.tar',
+      gzipSync(tar).subarray(0, 30),
+      /cut\.tar holds no images; .*unexpected end of file/,
+    ],
+    ['empty.tar', Buffer.alloc(0), /empty\.tar holds no images$/],
+  ] as const)
+    await t.throwsAsync(opened(name, bytes), { code: 'ERR_PROTEA_DATA', message: why }, name);
+});
+
 testWith('data/hostile', 'bad pictures are named once, counted and replaced', async (t) => {
   const warnings: string[] = [];
   const dataset = await openData(folder);
@@ -79,6 +145,17 @@ testWith('data/hostile', 'bad pictures are named once, counted and replaced', as
     for (let i = 0; i < dataset.samples.length; i++) t.truthy(await cache.at(i));
   t.is(warnings.length, cache.bad.size);
   t.true(warnings.some((line) => line.includes('zero_bytes.jpg')));
+});
+
+test('a picture that is gone when it is needed is a bad picture', async (t) => {
+  const folder = temporaryFolder(t);
+  for (const name of ['a.png', 'b.png']) writeFileSync(join(folder, name), await png(9));
+  const cache = new PictureCache(await openData(folder), { onWarning: (line) => told.push(line) });
+  const told: string[] = [];
+  rmSync(join(folder, 'a.png'));
+  t.is((await cache.at(0)).data[0], 9);
+  t.deepEqual([...cache.bad], [0]);
+  t.regex(told.join(), /^skipped .*a\.png: ENOENT/);
 });
 
 test('too many bad pictures stop with a count and the last name', async (t) => {

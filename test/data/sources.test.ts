@@ -1,17 +1,11 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import test from 'ava';
-import sharp from 'sharp';
-import { pack } from 'tar-stream';
 import { labelsOf, openData } from '../../lib/data/index.js';
+import { png, tarOf } from '../support/archives.js';
 import { temporaryFolder } from '../support/folder.js';
 import { sharedPath, testWith } from '../support/shared.js';
-
-const png = (r: number) =>
-  sharp({ create: { width: 4, height: 3, channels: 3, background: { r, g: 0, b: 0 } } })
-    .png()
-    .toBuffer();
 
 test('a folder of class folders has labels, a flat one has none', async (t) => {
   const folder = temporaryFolder(t);
@@ -33,6 +27,44 @@ test('a folder of class folders has labels, a flat one has none', async (t) => {
   t.is(labelsOf(flat), undefined);
   const picture = await flat.samples[0]!.load();
   t.deepEqual([picture.width, picture.height, ...picture.data.slice(0, 3)], [4, 3, 9, 0, 0]);
+});
+
+test('links to images and folders are followed, loops end, the rest is named', async (t) => {
+  const folder = temporaryFolder(t);
+  const [photos, pool] = [join(folder, 'photos'), join(folder, 'pool')];
+  for (const name of ['photos/a/deep', 'pool/cat'])
+    mkdirSync(join(folder, name), { recursive: true });
+  for (const path of ['photos/a/1.png', 'photos/a/deep/2.png', 'pool/cat/3.png'])
+    writeFileSync(join(folder, path), await png(7));
+  const link = (to: string, name: string) => symlinkSync(to, join(photos, name));
+  link(join(pool, 'cat'), 'cat');
+  link('../a/1.png', 'a/4.png');
+  link('..', 'a/deep/up');
+  link('a', '0');
+  link('nowhere.png', 'a/gone.png');
+  link('itself', 'itself');
+  symlinkSync('..', join(pool, 'cat', 'pool'));
+  writeFileSync(join(pool, '5.png'), await png(7));
+  const dataset = await openData(photos);
+  t.deepEqual(
+    dataset.samples.map(({ key }) => key),
+    ['a/1.png', 'a/4.png', 'a/deep/2.png', 'cat/3.png', 'cat/pool/5.png'],
+  );
+  for (const sample of dataset.samples) t.is((await sample.load()).data[0], 7);
+  const left = dataset.warnings.map((line) => line.slice(photos.length + 1)).sort();
+  t.is(left.length, 5);
+  t.regex(left[0]!, /^0: the folder .*photos\/a is read already, left out/);
+  t.regex(left[1]!, /^a\/deep\/up: the folder .* is read already/);
+  t.regex(left[2]!, /^a\/gone\.png: the link cannot be followed \(ENOENT\), left out/);
+  t.regex(left[3]!, /^cat\/pool\/cat: the folder .* is read already/);
+  t.regex(left[4]!, /^itself: the link cannot be followed \(ELOOP\)/);
+  const lone = join(folder, 'lone');
+  mkdirSync(lone);
+  symlinkSync('nowhere.png', join(lone, 'x.png'));
+  await t.throwsAsync(openData(lone), {
+    code: 'ERR_PROTEA_DATA',
+    message: /lone holds no images; .*x\.png: the link cannot be followed/,
+  });
 });
 
 test('an IDX file with labels beside it, gzipped', async (t) => {
@@ -65,14 +97,8 @@ test('CIFAR binary planes become pixels', async (t) => {
   await t.throwsAsync(openData(path), { code: 'ERR_PROTEA_DATA', message: /whole records/ });
 });
 
-async function shard(path: string, entries: Record<string, Buffer | string>): Promise<void> {
-  const tar = pack();
-  for (const [name, content] of Object.entries(entries)) tar.entry({ name }, content);
-  tar.finalize();
-  const chunks: Buffer[] = [];
-  for await (const chunk of tar) chunks.push(chunk as Buffer);
-  writeFileSync(path, Buffer.concat(chunks));
-}
+const shard = async (path: string, entries: Record<string, Buffer | string>) =>
+  writeFileSync(path, await tarOf(entries));
 
 test('tar shards join, with their .cls labels; a prefix selects', async (t) => {
   const folder = temporaryFolder(t);
@@ -98,6 +124,13 @@ test('tar shards join, with their .cls labels; a prefix selects', async (t) => {
   await t.throwsAsync(openData(`${join(folder, 'y.tar')}#val/`), { message: /holds no images/ });
 });
 
+test('an archive may have more entries than a call has arguments', async (t) => {
+  const path = join(temporaryFolder(t), 'many.tar');
+  const header = (await tarOf({ 'a.png': '' })).subarray(0, 512);
+  writeFileSync(path, Buffer.alloc(512 * 150_000, header));
+  t.is((await openData(path)).samples.length, 150_000);
+});
+
 test('a list of labels selects and orders', async (t) => {
   const folder = temporaryFolder(t);
   const list = join(folder, 'list.csv');
@@ -118,6 +151,35 @@ test('a list of labels selects and orders', async (t) => {
   );
 });
 
+test('labels are whole numbers, in lists and in .cls entries', async (t) => {
+  const folder = temporaryFolder(t);
+  const list = join(folder, 'list.csv');
+  for (const label of ['', ' ', '1e1', '0x10', '1.0', '-1', 'cat', '9999999999']) {
+    writeFileSync(list, `path_or_index,label\n0/1, 1 \n0/0,${label}\n`);
+    const error = await t.throwsAsync(openData('flora', { labels: list }), {
+      code: 'ERR_PROTEA_DATA',
+    });
+    const expected = `list.csv:3: labels must be whole numbers, got "${label}"`;
+    t.true(error!.message.endsWith(expected), error!.message);
+  }
+  const image = await png(1);
+  const path = join(folder, 'x.tar');
+  const bad = { 'b.cls': '', 'c.cls': '1e1', 'd.cls': '0x10', 'e.cls': 'cat' };
+  const images = Object.fromEntries([...'abcde'].map((name) => [`${name}.png`, image]));
+  await shard(path, { 'a.cls': ' 7\n', ...bad, ...images });
+  const dataset = await openData(path);
+  t.deepEqual(
+    dataset.samples.map(({ label }) => label),
+    [7, undefined, undefined, undefined, undefined],
+  );
+  t.deepEqual(
+    dataset.warnings,
+    Object.entries(bad).map(
+      ([name, text]) => `${path}: ${name}: labels must be whole numbers, got "${text}"`,
+    ),
+  );
+});
+
 test('flora is the same every time, and has a long tail when asked', async (t) => {
   const [a, b] = [await openData('flora'), await openData('flora')];
   t.deepEqual(await a.samples[5]!.load(), await b.samples[5]!.load());
@@ -129,6 +191,30 @@ test('flora is the same every time, and has a long tail when asked', async (t) =
     code: 'ERR_PROTEA_CONFIG',
     message: /clases=3/,
   });
+});
+
+test('options of flora that are no options, or have no such value, are refused', async (t) => {
+  const refused: [string, RegExp][] = [
+    ['test', /Expected test=NUMBER for flora but received "test"/],
+    ['test=', /test=NUMBER/],
+    ['seed=', /seed=NUMBER/],
+    ['images=3=4', /images=NUMBER .* "images=3=4"/],
+    ['toString=1', /options among classes, images/],
+    ['test=2', /whole number in \[0, 1\] for test/],
+    ['test=yes', /whole number in \[0, 1\] for test but received NaN/],
+    ['longtail=Infinity', /longtail/],
+    ['longtail=x', /longtail/],
+    ['size=1.5', /size/],
+    ['size=5000', /whole number in \[1, 4096\] for size/],
+  ];
+  for (const [options, message] of refused)
+    await t.throwsAsync(
+      openData(`flora:${options}`),
+      { code: 'ERR_PROTEA_CONFIG', message },
+      options,
+    );
+  const [other] = (await openData('flora:test=1,longtail=1.5')).samples;
+  t.is(other!.key, '0/1000000');
 });
 
 test('what cannot be opened is named', async (t) => {

@@ -1,4 +1,4 @@
-import { checkInteger, invalid } from '../../error.js';
+import { checkInteger, checkNumber, invalid } from '../../error.js';
 import { nativeAsync } from '../../native.js';
 import type { Dataset, Sample } from '../dataset.js';
 
@@ -26,18 +26,26 @@ const defaults: FloraOptions = {
   test: 0,
 };
 
+const largestSize = 4096;
+
+/** Name and number of "classes=20". */
+function option(part: string): [keyof FloraOptions, number] {
+  const [name = '', value = '', ...more] = part.split('=');
+  if (!Object.hasOwn(defaults, name))
+    throw invalid('flora', `options among ${Object.keys(defaults).join(', ')}`, part);
+  if (!value.trim() || more.length) throw invalid('flora', `${name}=NUMBER`, part);
+  return [name as keyof FloraOptions, Number(value)];
+}
+
 /** Reads "classes=20,images=5000". */
 export function floraOptions(text: string): FloraOptions {
-  const options = { ...defaults };
-  for (const part of text.split(',').filter(Boolean)) {
-    const [name = '', value] = part.split('=');
-    if (!(name in options))
-      throw invalid('flora', `options among ${Object.keys(defaults).join(', ')}`, part);
-    options[name as keyof FloraOptions] = Number(value);
-  }
-  for (const name of ['classes', 'images', 'size'] as const) checkInteger(name, options[name], 1);
+  const given = text.split(',').filter(Boolean).map(option);
+  const options: FloraOptions = { ...defaults, ...Object.fromEntries(given) };
+  for (const name of ['classes', 'images'] as const) checkInteger(name, options[name], 1);
+  checkInteger('size', options.size, 1, largestSize);
   checkInteger('seed', options.seed, 0);
-  if (!(options.longtail >= 1)) throw invalid('longtail', 'a number >= 1', options.longtail);
+  checkInteger('test', options.test, 0, 1);
+  checkNumber('longtail', options.longtail, 1);
   return options;
 }
 

@@ -1,8 +1,9 @@
+import { on } from 'node:events';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar-stream';
-import { ProteaError } from '../../error.js';
-import { streamUnpacked } from '../bytes.js';
-import { type Dataset, numbered, type Sample } from '../dataset.js';
+import { noImages, streamUnpacked } from '../bytes.js';
+import { classNumber, type Dataset, numbered, type Sample } from '../dataset.js';
 import { decode } from '../decode.js';
 import { imageName } from './folder.js';
 
@@ -16,11 +17,26 @@ interface Entry {
 /** Names that climb out of the archive's folder are never used. */
 const isUnsafe = (name: string) => name.startsWith('/') || name.split('/').includes('..');
 
+/**
+ * What a stream gives until it ends or fails. Its own iterator would drop what was ready when it
+ * failed, now more, now less: a damaged archive must be the same data set every time.
+ */
+async function* untilFailure(source: Readable, failed: (cause: Error) => void) {
+  try {
+    for await (const [chunk] of on(source, 'data', { close: ['end'] })) yield chunk as Buffer;
+  } catch (cause) {
+    failed(cause as Error);
+  } finally {
+    source.destroy();
+  }
+}
+
 async function readEntries(archive: string, warnings: string[]): Promise<Entry[]> {
   const entries: Entry[] = [];
   const unpack = extract();
   unpack.on('entry', (header, stream, next) => {
     const chunks: Buffer[] = [];
+    stream.on('error', () => {}); // of an entry that is cut off: the archive fails with it
     stream.on('data', (chunk) => chunks.push(chunk as Buffer));
     stream.on('end', () => {
       const name = header.name.replace(/^\.\//, '');
@@ -33,14 +49,14 @@ async function readEntries(archive: string, warnings: string[]): Promise<Entry[]
       next();
     });
   });
-  try {
-    await pipeline(streamUnpacked(archive), unpack);
-  } catch (cause) {
-    if (cause instanceof ProteaError) throw cause;
-    warnings.push(
-      `${archive}: ${(cause as Error).message}; ${entries.length} whole entries are used`,
-    );
-  }
+  const source = await streamUnpacked(archive);
+  let failure: Error | undefined;
+  const failed = (cause: Error) => {
+    failure ??= cause;
+  };
+  await pipeline(untilFailure(source, failed), unpack).catch(failed);
+  if (failure)
+    warnings.push(`${archive}: ${failure.message}; ${entries.length} whole entries are used`);
   return entries;
 }
 
@@ -63,9 +79,13 @@ function labelsFromEntries(entries: readonly Entry[], warnings: string[]): Label
   if (!texts.length) return undefined;
   const labels = new Map<string, number>();
   for (const { name, archive, bytes } of texts) {
-    const label = Number(Buffer.from(bytes).toString().trim());
-    if (Number.isInteger(label) && label >= 0) labels.set(`${archive} ${keyOf(name)}`, label);
-    else warnings.push(`${archive}: ${name} is not a class number`);
+    const text = Buffer.from(bytes).toString();
+    const label = classNumber(text);
+    if (label !== undefined) labels.set(`${archive} ${keyOf(name)}`, label);
+    else
+      warnings.push(
+        `${archive}: ${name}: labels must be whole numbers, got "${text.trim().slice(0, 80)}"`,
+      );
   }
   return { classes: [], of: ({ archive, name }) => labels.get(`${archive} ${keyOf(name)}`) };
 }
@@ -80,8 +100,8 @@ function labelsFromFolders(images: readonly Entry[]): Labels {
 
 /**
  * Tar archives (.tar, .tar.gz, .tgz), read into memory: WebDataset shards with .cls labels, or folders
- * as in an image folder. `prefix` keeps only the entries below a folder of the archive. An entry cut
- * off at the end and names that leave the folder are left out, with a warning.
+ * as in an image folder. `prefix` keeps only the entries below a folder of the archive. What comes after
+ * a damaged place and names that leave the folder are left out, with a warning.
  */
 export async function openTar(
   name: string,
@@ -89,16 +109,18 @@ export async function openTar(
   prefix: string,
 ): Promise<Dataset> {
   const warnings: string[] = [];
-  const entries: Entry[] = [];
-  for (const archive of archives) entries.push(...(await readEntries(archive, warnings)));
+  const parts: Entry[][] = [];
+  for (const archive of archives) parts.push(await readEntries(archive, warnings));
+  const entries = parts.flat();
   const images = entries.filter(
     (entry) => imageName.test(entry.name) && entry.name.startsWith(prefix),
   );
-  if (!images.length) {
-    throw new ProteaError('ERR_PROTEA_DATA', `${name} holds no images`, {
-      hint: prefix ? `No entry begins with "${prefix}".` : 'Images end in .jpg, .png, .webp, ...',
-    });
-  }
+  if (!images.length)
+    throw noImages(
+      name,
+      warnings,
+      prefix ? `No entry begins with "${prefix}".` : 'Images end in .jpg, .png, .webp, ...',
+    );
   const labels = labelsFromEntries(entries, warnings) ?? labelsFromFolders(images);
   const samples: Sample[] = images.map((image) => ({
     key: image.name,
