@@ -1,6 +1,6 @@
 // What a run says about itself: its prototypes on the way, its features at the end.
 import { type CropLoader, type Dataset, spreadRows } from '../data/index.js';
-import { evalSplit, judged, type KnnReport, knnOf, networkFeatures } from '../eval/index.js';
+import { type EvalSplit, judged, type KnnReport, knnOf, networkFeatures } from '../eval/index.js';
 import { recipes } from '../ssl/index.js';
 import type { TrainConfig } from './config.js';
 import { type Inspection, inspect } from './inspect.js';
@@ -15,8 +15,8 @@ const inspectedImages = 512;
 export interface JudgedRun {
   config: TrainConfig;
   dataset: Dataset;
-  /** What it is judged by; undefined: every fifth of its own images. */
-  test: Dataset | undefined;
+  /** What its features are judged by; undefined where there are no labels. */
+  split: EvalSplit | undefined;
   loader: CropLoader;
   schedules: Schedules;
   training: TrainingStep;
@@ -39,11 +39,9 @@ export function inspectRun(run: JudgedRun, done: number): Promise<Inspection> {
 
 /** kNN accuracy of the teacher's features; null where the images have no labels. */
 export async function knnOfRun(run: JudgedRun): Promise<KnnReport | null> {
-  const { config, dataset, test, loader, training } = run;
-  const { eval: options } = config;
-  const split = evalSplit(dataset, test, options.maxImages, { train: loader.cache });
+  const { config, split, training } = run;
   if (!split) return null;
   const { backbone } = training.method.teacher;
   const features = await networkFeatures(backbone, split, featureOptions(config));
-  return judged(features, (made) => knnOf(made, { k: options.k }));
+  return judged(features, (made) => knnOf(made, { k: config.eval.k }));
 }

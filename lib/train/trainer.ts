@@ -1,4 +1,5 @@
 import { uniformCollapse, verdict } from '../diagnose/index.js';
+import { evalSplit } from '../eval/index.js';
 import { recipes } from '../ssl/index.js';
 import type { ChosenDevice, Tensor } from '../tensor/index.js';
 import { checkConfig } from './check-config.js';
@@ -82,9 +83,13 @@ export class Trainer {
     const device = takeDevice(config);
     const dataset = await trainingData(config.data);
     const test = await testData(config.data);
-    const warnings = [...dataset.warnings];
+    const warnings = [...dataset.warnings, ...(test?.warnings ?? [])];
     const warn = (message: string) => warnings.push(message);
     const loader = loaderOf(config, dataset, device.device, warn);
+    const split = evalSplit(dataset, test, config.eval.maxImages, {
+      train: loader.cache,
+      onWarning: warn,
+    });
     const steps = stepsOf(config, loader.stepsPerEpoch);
     const schedules = schedulesOf(config, steps);
     const folder = await RunFolder.open(out, config, options);
@@ -99,7 +104,7 @@ export class Trainer {
         config,
         folder,
         dataset,
-        test,
+        split,
         loader,
         steps,
         schedules,

@@ -56,6 +56,12 @@ test.serial('test images that are missing or without labels are told before a st
     code: 'ERR_PROTEA_DATA',
     message: /pictures has no labels/,
   });
+  for (const name of ['known', 'unknown']) {
+    mkdirSync(join(folder, 'test', name), { recursive: true });
+    writeFileSync(join(folder, 'test', name, 'a.png'), 'no picture');
+  }
+  const extra = ['data.source=flora:images=48,classes=3,size=20', `data.test=${folder}/test`];
+  await t.throwsAsync(train(out, 2, extra), { code: 'ERR_PROTEA_DATA', message: /known/ });
   t.false(existsSync(join(out, 'checkpoints')));
 });
 
