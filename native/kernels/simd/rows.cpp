@@ -187,38 +187,34 @@ void layer_norm_dparameters(int64_t rows, int64_t D, const T* x, const T* mean, 
   }
 }
 
+// y = e^(scale x - shift) of a row, divided by its sum, which is returned.
+template <class T>
+PROTEA_INLINE T softmax_row(int64_t D, const T* x, T scale, T shift, T* y) {
+  T sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t j = 0; j < D; j++) {
+    T e = exp_of_negative(x[j] * scale - shift);
+    y[j] = e;
+    sum += e;
+  }
+  T inverse = T(1) / sum;
+#pragma omp simd
+  for (int64_t j = 0; j < D; j++) y[j] *= inverse;
+  return sum;
+}
+
 template <class T>
 void softmax(int64_t rows, int64_t D, const T* x, T scale, T* y, T* lse) {
   for (int64_t i = 0; i < rows; i++, x += D, y += D) {
     T most = largest(D, x) * scale;
-    T sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t j = 0; j < D; j++) {
-      T e = exp_of_negative(x[j] * scale - most);
-      y[j] = e;
-      sum += e;
-    }
-    T inverse = T(1) / sum;
-#pragma omp simd
-    for (int64_t j = 0; j < D; j++) y[j] *= inverse;
+    T sum = softmax_row(D, x, scale, most, y);
     if (lse) lse[i] = most + static_cast<T>(::log(sum));
   }
 }
 
 template <class T>
 void softmax_again(int64_t rows, int64_t D, const T* x, T scale, const T* lse, T* y) {
-  for (int64_t i = 0; i < rows; i++, x += D, y += D) {
-    T shift = lse[i], sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t j = 0; j < D; j++) {
-      T e = exp_of_negative(x[j] * scale - shift);
-      y[j] = e;
-      sum += e;
-    }
-    T inverse = T(1) / sum;
-#pragma omp simd
-    for (int64_t j = 0; j < D; j++) y[j] *= inverse;
-  }
+  for (int64_t i = 0; i < rows; i++, x += D, y += D) softmax_row(D, x, scale, lse[i], y);
 }
 
 template <class T>
