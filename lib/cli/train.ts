@@ -27,7 +27,7 @@ export function overridesOf(flags: TrainFlags, given: readonly string[]): string
   const named: [string, string | undefined][] = [
     ['data.source', flags.data],
     ['data.labels', flags.labels],
-    ['data.test', flags.test ?? (flags.data ? 'null' : undefined)],
+    ['data.test', flags.test],
     ['optim.steps', flags.steps ?? (flags.epochs ? 'null' : undefined)],
     ['optim.epochs', flags.epochs],
     ['seed', flags.seed],
@@ -39,11 +39,7 @@ export function overridesOf(flags: TrainFlags, given: readonly string[]): string
   const text = (key: string, value: string) =>
     value === 'null' || (!isText(key) && /^-?[\d.]+$/.test(value)) ? value : JSON.stringify(value);
   const fromFlags = named.flatMap(([key, value]) => (value ? [`${key}=${text(key, value)}`] : []));
-  return [
-    ...fromFlags.filter((o) => o === 'data.test=null'),
-    ...given,
-    ...fromFlags.filter((o) => o !== 'data.test=null'),
-  ];
+  return [...given, ...fromFlags];
 }
 
 /** First Ctrl-C or SIGTERM: finish the step, save, stop. Second: stop now. */

@@ -5,12 +5,12 @@ import {
   type Normalisation,
   type Picture,
   PictureCache,
-  plainBatch,
   plainPicture,
   spreadRows,
 } from '../data/index.js';
 import { AssignmentCount, type CheckpointFacts, type UniqueGroups } from '../diagnose/index.js';
 import { ProteaError } from '../error.js';
+import { extractFeatures } from '../eval/index.js';
 import { type Tensor, tensor } from '../tensor/index.js';
 import type { AssigningNetwork } from './network.js';
 
@@ -62,26 +62,23 @@ async function made(values: Float32Array, shape: readonly number[], of: (x: Tens
   return found;
 }
 
-/** The backbone's features of the images. */
+/** The backbone's features of the images, at their own length. */
 async function featuresOf(
-  network: AssigningNetwork,
+  { backbone }: AssigningNetwork,
   cache: PictureCache,
   wanted: readonly number[],
   normalisation: Normalisation,
   onProgress?: (share: number) => void,
 ): Promise<Seen> {
-  const { imageSize: size, dim: width } = network.backbone.config;
-  const seen: Seen = { rows: [], width, values: new Float32Array(wanted.length * width) };
-  for (let begin = 0; begin < wanted.length; begin += batchImages) {
-    const some = wanted.slice(begin, begin + batchImages);
-    const { rows, values } = await plainBatch(cache, some, size, normalisation);
-    onProgress?.(begin / wanted.length);
-    if (!rows.length) continue;
-    const found = await made(values, [rows.length, 3, size, size], network.features);
-    seen.values.set(found, seen.rows.length * width);
-    seen.rows.push(...rows);
-  }
-  return { ...seen, values: seen.values.subarray(0, seen.rows.length * width) };
+  const { imageSize: size, dim: width } = backbone.config;
+  const options = { size, normalisation, batch: batchImages, normalised: false };
+  const { features, rows } = await extractFeatures(backbone, cache, wanted, {
+    ...options,
+    ...(onProgress ? { onProgress } : {}),
+  });
+  const values = (await features.read()) as Float32Array;
+  features.dispose();
+  return { rows, width, values };
 }
 
 /** Rows of `x` (rows, width) in pieces: where each begins, and its numbers. */

@@ -30,8 +30,6 @@ export interface AssigningFacts {
 /** Assigns images to prototypes as the training code did, before any balancing over a batch. */
 export interface AssigningNetwork extends AssigningFacts {
   backbone: VisionTransformer;
-  /** Images (n, C, H, W) to features (n, D). */
-  features(images: Tensor): Tensor;
   /** Features to points (n, P) of the bottleneck. */
   points(features: Tensor): Tensor;
   /** Points to assignments (n, K). */
@@ -136,7 +134,6 @@ export async function readNetwork(
     temperature,
     centred: centre !== undefined,
     batchStatistics: mlp.config.batchNorm ?? false,
-    features: (images) => scope(() => unrecorded(() => backbone.features(images))),
     points: (features) => scope(() => unrecorded(() => mlp.bottleneck(features))),
     assign: (points) =>
       scope(() => unrecorded(() => softmax(linear(points, prototypes, bias), temperature))),

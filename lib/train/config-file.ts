@@ -112,13 +112,21 @@ export async function presetOf({ preset, file }: ConfigSources): Promise<string>
   return named === undefined ? defaultPreset : String(named);
 }
 
+/** Other images are not judged by the test images of those before: without a test of their own they have none. */
+function withItsTest(settings: Tree): Tree {
+  const data = settings.data as Tree | undefined;
+  if (!data || typeof data !== 'object' || !('source' in data) || 'test' in data) return settings;
+  return { ...settings, data: { ...data, test: null } };
+}
+
 /** A full config: preset, then file, then overrides. */
 export async function loadConfig(sources: ConfigSources = {}): Promise<TrainConfig> {
   const file = sources.file ? await readYaml(sources.file) : undefined;
   const { preset, ...settings } = file?.tree ?? {};
   const base = presetNamed(sources.preset ?? (preset as string | undefined) ?? defaultPreset);
-  let tree = merged(base as unknown as Tree, settings);
-  for (const text of sources.overrides ?? []) tree = merged(tree, override(text));
+  const overrides = (sources.overrides ?? []).map(override).reduce<Tree>(merged, {});
+  const ofFile = merged(base as unknown as Tree, withItsTest(settings));
+  const tree = merged(ofFile, withItsTest(overrides));
   return checked(tree, file?.locate ?? (() => ''));
 }
 

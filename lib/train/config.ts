@@ -40,7 +40,9 @@ export const configSchema = z.strictObject({
     test: z
       .string()
       .nullable()
-      .describe('Labelled images for kNN; null: every fifth training image.'),
+      .describe(
+        'Labelled images for kNN; null: every fifth training image. null too where data.source is given without it.',
+      ),
     workers: count.describe('Batches prepared at the same time; does not change the result.'),
     augment: z
       .enum(['auto', 'cpu', 'device'])

@@ -42,14 +42,29 @@ const locked = (path: string, pid: number) =>
     hint: `Wait for it, stop it, or give another --out. If no training runs there, remove ${path}.`,
   });
 
-/** Puts a lock whose process is gone aside; false when another process has done so, and holds it now. */
-async function putAside(path: string, stale: string): Promise<boolean> {
+/** Puts a lock whose process is gone aside, but not one that another process has put in its place. */
+async function putAside(path: string, stale: string): Promise<void> {
   const aside = `${path}.stale-${process.pid}`;
   await rename(path, aside).catch(() => {});
   const taken = contentOf(aside);
   if (taken !== '' && taken !== stale) await link(aside, path).catch(() => {});
   await rm(aside, { force: true });
-  return taken === '' || taken === stale;
+}
+
+const withoutLinks = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
+
+/** Makes the file with its content at once; on disks that have no links, one after the other. */
+async function make(path: string, content: string): Promise<void> {
+  const own = `${path}.own-${process.pid}`;
+  try {
+    await writeFile(own, content);
+    await link(own, path);
+  } catch (error) {
+    if (!withoutLinks.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    await writeFile(path, content, { flag: 'wx' });
+  } finally {
+    await rm(own, { force: true });
+  }
 }
 
 /**
@@ -57,23 +72,17 @@ async function putAside(path: string, stale: string): Promise<boolean> {
  * content. A lock whose process is gone is taken over. @throws ERR_PROTEA_RUN_LOCKED
  */
 export async function takeLock(path: string): Promise<() => Promise<void>> {
-  const own = `${path}.tmp-${process.pid}`;
-  await writeFile(own, `${process.pid} ${beginningOf(process.pid)}`);
-  try {
-    for (let attempt = 0; attempt < 3; attempt++) {
-      try {
-        await link(own, path);
-        return () => rm(path, { force: true });
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      }
-      const content = contentOf(path);
-      const pid = holder(content);
-      if (pid !== undefined) throw locked(path, pid);
-      await putAside(path, content);
+  for (let attempt = 0; attempt < 3; attempt++) {
+    try {
+      await make(path, `${process.pid} ${beginningOf(process.pid)}`);
+      return () => rm(path, { force: true });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
-  } finally {
-    await rm(own, { force: true });
+    const content = contentOf(path);
+    const pid = holder(content);
+    if (pid !== undefined) throw locked(path, pid);
+    await putAside(path, content);
   }
   throw new ProteaError('ERR_PROTEA_RUN_LOCKED', `${path}: another process took the lock`);
 }

@@ -8,7 +8,7 @@ import { Clock } from './clock.js';
 import { lasting, type TrainConfig } from './config.js';
 import type { DiagnosisEvent, EndEvent, StepEvent, TrainEvent } from './events.js';
 import { FiniteLosses } from './finite-losses.js';
-import { changesOf, imagesOf } from './images.js';
+import { changesOf, imagesOf, type RunImages } from './images.js';
 import { inspectRun, type JudgedRun, knnOfRun } from './judging.js';
 import { loaderOf, stepsOf, testData, trainingData } from './loading.js';
 import { diagnosisMetrics, stepMetrics } from './metric-lines.js';
@@ -31,6 +31,7 @@ interface OpenRun extends JudgedRun {
   folder: RunFolder;
   steps: number;
   checkpoint: Checkpoint | undefined;
+  images: RunImages;
   /** Told with the next events. */
   warnings: string[];
   device: ChosenDevice;
@@ -95,7 +96,8 @@ export class Trainer {
     const folder = await RunFolder.open(out, config, options);
     try {
       const checkpoint = await newestCheckpoint(folder.checkpoints, warn);
-      warnings.push(...changesOf(checkpoint?.meta.images, imagesOf(dataset)));
+      const images = imagesOf(dataset);
+      warnings.push(...changesOf(checkpoint?.meta.images, images));
       const state = checkpoint ? restoredMethod(config, checkpoint) : freshMethod(config);
       if (!checkpoint) await startMixtures(state.method, config, loader.cache);
       await folder.rewindMetrics(checkpoint?.meta.step ?? 0);
@@ -110,6 +112,7 @@ export class Trainer {
         schedules,
         training,
         checkpoint,
+        images,
         warnings,
         device,
       });
@@ -254,7 +257,7 @@ export class Trainer {
         optimiserSteps: this.opened.training.steps,
         config: lasting(this.config),
         nonFinite: this.finite.missed,
-        images: imagesOf(this.opened.dataset),
+        images: this.opened.images,
       },
       this.config.run.keep,
     );

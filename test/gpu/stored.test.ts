@@ -59,8 +59,9 @@ gpuTest(
   },
 );
 
-async function outputAndGradients(): Promise<number[][]> {
-  const config = vitConfig('vit-nano', { imageSize: 16, patchSize: 4, layerScale: 0.5, depth: 2 });
+async function outputAndGradients(ffn: 'mlp' | 'swiglu'): Promise<number[][]> {
+  const small = { imageSize: 16, patchSize: 4, layerScale: 0.5, depth: 2 };
+  const config = vitConfig('vit-nano', { ...small, ffn });
   const parameters = initialise(vitParameters(config), 1);
   const model = new VisionTransformer(config, parameters);
   const wanted = [...parameters.values()];
@@ -72,18 +73,22 @@ async function outputAndGradients(): Promise<number[][]> {
   return Promise.all(values);
 }
 
-gpuTest('a network whose blocks store bf16 gives what f32 gives, to its precision', async (t) => {
-  const before = useDevice('cuda');
-  try {
-    const exact = await outputAndGradients();
-    const rounded = await inBf16(outputAndGradients);
-    exact.forEach((values, n) => {
-      const most = Math.max(...values.map(Math.abs));
-      const error = Math.max(...values.map((v, i) => Math.abs(v - rounded[n]![i]!)));
-      t.true(error < 5e-2 * most, `array ${n}: off by ${error} of ${most}`);
-      if (n === 0) t.true(error > 0, 'tokens are rounded');
-    });
-  } finally {
-    useDevice(before);
-  }
-});
+for (const ffn of ['mlp', 'swiglu'] as const)
+  gpuTest(
+    `a network (${ffn}) whose blocks store bf16 gives what f32 gives, to its precision`,
+    async (t) => {
+      const before = useDevice('cuda');
+      try {
+        const exact = await outputAndGradients(ffn);
+        const rounded = await inBf16(() => outputAndGradients(ffn));
+        exact.forEach((values, n) => {
+          const most = Math.max(...values.map(Math.abs));
+          const error = Math.max(...values.map((v, i) => Math.abs(v - rounded[n]![i]!)));
+          t.true(error < 5e-2 * most, `array ${n}: off by ${error} of ${most}`);
+          if (n === 0) t.true(error > 0, 'tokens are rounded');
+        });
+      } finally {
+        useDevice(before);
+      }
+    },
+  );

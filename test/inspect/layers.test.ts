@@ -136,7 +136,7 @@ for (const code of Object.keys(mlps))
     const images = tensor(normals(8, 0, 0, 2 * 3 * 32 * 32), [2, 3, 32, 32]);
     const [features, found] = await Promise.all([
       network.backbone.features(images).read(),
-      network.assign(network.points(network.features(images))).read(),
+      network.assign(network.points(network.backbone.features(images))).read(),
     ]);
     await file.close();
     network.dispose();

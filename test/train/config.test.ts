@@ -42,3 +42,17 @@ test('every preset is valid and survives being written', async (t) => {
     t.deepEqual(await readRunConfig(path), config, name);
   }
 });
+
+test('another source does not keep the test images of those before', async (t) => {
+  const testOf = async (overrides: string[], file?: string) =>
+    (await loadConfig({ preset: 'dino-tiny', file, overrides })).data.test;
+  t.is(await testOf([]), 'flora:test=1,images=600');
+  t.is(await testOf(['data.source=photos']), null);
+  t.is(await testOf(['data.test=mine', 'data.source=photos']), 'mine');
+  const file = join(temporaryFolder(t), 'mine.yaml');
+  writeFileSync(file, 'data: { source: photos }\n');
+  t.is(await testOf([], file), null);
+  writeFileSync(file, 'data: { source: photos, test: others }\n');
+  t.is(await testOf(['seed=1'], file), 'others');
+  t.is(await testOf(['data.source=more'], file), null);
+});

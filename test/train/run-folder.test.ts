@@ -86,7 +86,7 @@ test.serial('a lock names a process, not its number alone', async (t) => {
   writeFileSync(lock, String(process.ppid));
   const error = await t.throwsAsync(train(out, 2), { code: 'ERR_PROTEA_RUN_LOCKED' });
   t.true((error as { hint?: string }).hint!.includes(lock));
-  t.false(existsSync(`${lock}.tmp-${process.pid}`));
+  t.false(existsSync(`${lock}.own-${process.pid}`));
 });
 
 test.serial(
