@@ -63,6 +63,8 @@ struct Outputs {
   uint64_t rounded = 0;
   // Inputs the op changes in place. Such an op is never recorded.
   std::vector<size_t> mutates = {};
+  // It rounds them anew itself, where they are rounded (Array::rounded).
+  bool rounds_anew = false;
 
   bool reads_input(size_t i) const { return i >= 64 || (reads_in >> i & 1); }
   bool reads_output(size_t i) const { return i >= 64 || (reads_out >> i & 1); }

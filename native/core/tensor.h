@@ -45,7 +45,7 @@ struct Array {
   Shape shape;
   Dtype dtype = Dtype::F32;
   bool given = false;
-  const void* rounded = nullptr;  // as Rounded, where it is made
+  void* rounded = nullptr;  // as Rounded, where it is made
 
   explicit operator bool() const { return given; }
   int64_t size() const { return shape.elements(); }

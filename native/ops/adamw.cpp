@@ -33,6 +33,7 @@ Outputs adamw_infer(std::span<const Tensor> in, const Attrs& attrs) {
     check(attrs.list(name).size() == n, Code::Shape, "[adamw] ", name, " must have ", n,
           " numbers, got ", attrs.list(name).size());
   Outputs outputs{{{Shape{static_cast<int64_t>(n)}, Dtype::F64}}};
+  outputs.rounds_anew = true;
   for (size_t i = 0; i < n; i++) {
     const Tensor& p = in[slot(i, param)];
     check(p && p.dtype == Dtype::F32, Code::Dtype, "[adamw] parameter ", i, " must be f32");

@@ -18,6 +18,7 @@ constexpr int at_once = 4;  // elements of which a thread has loads under way
 // One parameter with the constants of its step; see adamw.cpp for the equations.
 struct Parameter {
   float *p, *m, *v, *teacher;
+  gpu::bf16 *rounded_p, *rounded_teacher;  // null: not kept
   const float* g;
   int64_t size, first_chunk, chunks;
   AdamWStep step;
@@ -28,6 +29,7 @@ struct Parameter {
 // would have to be loaded again after each store, which might have changed it.
 struct Piece {
   float *p, *m, *v, *teacher;
+  gpu::bf16 *rounded_p, *rounded_teacher;
   const float* g;
   int size;
   AdamWStep step;
@@ -38,6 +40,8 @@ struct Piece {
     m = s.m + begin;
     v = s.v + begin;
     teacher = s.teacher ? s.teacher + begin : nullptr;
+    rounded_p = s.rounded_p ? s.rounded_p + begin : nullptr;
+    rounded_teacher = s.rounded_teacher ? s.rounded_teacher + begin : nullptr;
     g = s.g ? s.g + begin : nullptr;
     size = static_cast<int>(left < chunk ? left : chunk);
     step = s.step;
@@ -110,8 +114,12 @@ GPU_DEVICE void update(const Piece& s, int i, Element e, float clip, float momen
     s.m[i] = e.m;
     s.v[i] = e.v;
     s.p[i] = e.p;
+    if (s.rounded_p) s.rounded_p[i] = gpu::rounded<gpu::bf16>(e.p);
   }
-  if (s.teacher) s.teacher[i] = momentum * e.teacher + (1 - momentum) * e.p;
+  if (!s.teacher) return;
+  e.teacher = momentum * e.teacher + (1 - momentum) * e.p;
+  s.teacher[i] = e.teacher;
+  if (s.rounded_teacher) s.rounded_teacher[i] = gpu::rounded<gpu::bf16>(e.teacher);
 }
 
 // All that a thread needs of its elements is loaded before it stores anything. Three blocks a
@@ -134,12 +142,29 @@ __global__ void __launch_bounds__(threads, 3)
   }
 }
 
+// Rounded rows of whole 16 bytes lie as the numbers do, and the update rounds them; others are
+// rounded behind it.
+bool is_padded(const Array& x) {
+  int64_t columns = x.shape.rank() ? x.dim(-1) : 1;
+  return rounded_row(columns) != columns;
+}
+
+gpu::bf16* rounded_of(const Array& x) {
+  return is_padded(x) ? nullptr : static_cast<gpu::bf16*>(x.rounded);
+}
+
+void round_padded(Gpu& gpu, const Array& x) {
+  if (x.rounded && is_padded(x)) gpu.round(x.rounded, x);
+}
+
 Parameter parameter_of(const Run& run, size_t i) {
   const Array* of = &run.in[slot(i, param)];
   return {.p = of[param].as<float>(),
           .m = of[exp_avg].as<float>(),
           .v = of[exp_avg_sq].as<float>(),
           .teacher = of[teacher].as<float>(),
+          .rounded_p = rounded_of(of[param]),
+          .rounded_teacher = rounded_of(of[teacher]),
           .g = of[grad].as<float>(),
           .size = of[param].size(),
           .first_chunk = 0,
@@ -173,6 +198,8 @@ void forward(const Run& run) {
              static_cast<float>(run.attrs.number("clip", 0)), run.in[0].as<float>(), groups,
              scales);
   if (!owners.empty()) GPU_LAUNCH(gpu, update_kernel, grid, table, owner, scales, momentum);
+  for (size_t i = 0; i < n; i++)
+    for (int which : {param, teacher}) round_padded(gpu, run.in[slot(i, which)]);
 }
 
 }  // namespace

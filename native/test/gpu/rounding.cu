@@ -69,6 +69,49 @@ void follows_changes() {
   test::expect(g.read(g.product(x, w)) == Values(24), "products follow what is written");
 }
 
+// AdamW rounds what it changes itself; rows of 9 numbers are filled up, those of 16 are not.
+void adamw_rounds_anew(int64_t columns) {
+  Graph g(true);
+  Tensor x = g.made({4, columns}, 1), w = g.made({6, columns}, 2),
+         teacher = g.made({6, columns}, 3);
+  g.product(x, w);
+  g.product(x, teacher);
+  const void *first = rounded_of(w), *of_teacher = rounded_of(teacher);
+  Attrs attrs = attrs_of({{"lr", {0.3}},
+                          {"weight_decay", {0.1}},
+                          {"step", {1}},
+                          {"clip_group", {-1}},
+                          {"beta1", {0.9}},
+                          {"beta2", {0.99}},
+                          {"eps", {1e-8}},
+                          {"momentum", {0.5}}});
+  Values zeros(w.shape.elements());
+  Tensor m = g.made({6, columns}, 0), v = g.made({6, columns}, 0);
+  for (const Tensor& moment : {m, v}) g.runtime.write(moment, zeros.data());
+  auto update = [&](const Tensor& guard) {
+    std::vector<Tensor> in = {guard, w, g.made({6, columns}, 5), m, v, teacher};
+    g.call("adamw", in, attrs);
+  };
+  auto is_right = [&](const Tensor& of) {
+    Tensor same = g.runtime.make(of.shape, Dtype::F32, Device::Cuda);
+    Values values = g.read(of);
+    g.runtime.write(same, values.data());
+    return g.read(g.product(x, of)) == g.read(g.product(x, same));
+  };
+  Values before = g.read(w);
+  update({});
+  test::expect(rounded_of(w) == first && rounded_of(teacher) == of_teacher && g.read(w) != before,
+               "what adamw changed stays rounded");
+  test::expect(is_right(w) && is_right(teacher), "and is rounded anew, its teacher too");
+  Tensor guard = g.runtime.make({}, Dtype::F32, Device::Cuda);
+  const float infinite = INFINITY;
+  g.runtime.write(guard, &infinite);
+  before = g.read(w);
+  update(guard);
+  test::expect(g.read(w) == before && is_right(w) && is_right(teacher),
+               "a step that is not taken leaves what is rounded");
+}
+
 void follows_shapes() {
   Graph g(true);
   Tensor w = g.made({4, 6}, 2), turned = g.runtime.reshape(w, {2, 12});
@@ -144,6 +187,8 @@ std::vector<Values> prototypes(Graph& g) {
 
 void test_rounding() {
   follows_changes();
+  adamw_rounds_anew(9);
+  adamw_rounds_anew(16);
   follows_shapes();
   survives_a_failure();
   leaves_f32_alone();
