@@ -53,6 +53,8 @@ export interface Native {
   gpu(): GpuReport;
   /** Of products on the GPU. */
   setPrecision(precision: Precision): void;
+  /** Whether work on the GPU is launched as CUDA graphs. */
+  setGraphs(on: boolean): void;
   setPoison(on: boolean): void;
   threads(): number;
   setThreads(count: number): void;

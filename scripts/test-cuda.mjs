@@ -81,11 +81,13 @@ native(plain, 'plain', 'machine');
 native(plain, 'plain', 'matrices');
 native(plain, 'plain', 'gradients');
 native(plain, 'plain', 'nearest');
+native(plain, 'plain', 'graphs');
 native(plain, 'plain', 'agreement');
 for (const library of ['off', 'emulated', 'emulated-wrong'])
   nativeWith({ PROTEA_CUBLASLT: library }, plain, `cuBLASLt ${library}`, 'products');
 for (const library of ['off', 'emulated'])
   nativeWith({ PROTEA_CUBLASLT: library }, plain, `cuBLASLt ${library}`, 'rounding');
+nativeWith({ PROTEA_CUBLASLT: 'emulated' }, plain, 'cuBLASLt emulated', 'graphs');
 nativeWith({ PROTEA_CUBLASLT: 'emulated' }, plain, 'cuBLASLt emulated', 'agreement', 'linear');
 native(race, 'race', 'machine');
 native(race, 'race', 'matrices');

@@ -1,8 +1,9 @@
-// step.mjs 224 | 16: times the whole step of DINO on the GPU, products in bf16, and prints a JSON line.
+// step.mjs 224 | 16: times the whole step of DINO on the GPU, products in bf16, launched kernel by kernel
+// and then as CUDA graphs, and prints a JSON line after each.
 // 224: ViT-S/16, 64 images in 2 crops of 224 and 8 of 96 pixels, K = 65536. 16: for a trial.
 import { stepCase } from '../../dist/lib/bench/cases.js';
 import { addon } from '../../dist/lib/native.js';
-import { useDevice, usePrecision } from '../../dist/lib/tensor/index.js';
+import { useDevice, useGraphs, usePrecision } from '../../dist/lib/tensor/index.js';
 
 const dino = { locals: 8, bottleneck: 256 };
 const shapes = {
@@ -29,21 +30,25 @@ async function group(once) {
   return (performance.now() - begin) / together;
 }
 
+/** { ms_median, ms_min, bytes }, once warm. */
+async function timed(once) {
+  const began = performance.now();
+  do await group(once);
+  while (performance.now() - began < warmUp);
+  const before = addon().memory('cuda').bytes;
+  addon().resetPeak('cuda');
+  const times = [];
+  for (let i = 0; i < groups; i++) times.push(await group(once));
+  times.sort((a, b) => a - b);
+  const bytes = addon().memory('cuda').peakBytes - before;
+  return { ms_median: times[groups >> 1], ms_min: times[0], bytes };
+}
+
 useDevice('cuda');
 usePrecision('bf16');
 const once = stepCase(shape, 0).prepare();
-const began = performance.now();
-do await group(once);
-while (performance.now() - began < warmUp);
-const before = addon().memory('cuda').bytes;
-addon().resetPeak('cuda');
-const times = [];
-for (let i = 0; i < groups; i++) times.push(await group(once));
-times.sort((a, b) => a - b);
-const bytes = addon().memory('cuda').peakBytes - before;
-console.log(
-  JSON.stringify({
-    ...{ op: 'step', shape, precision: 'bf16' },
-    ...{ ms_median: times[groups >> 1], ms_min: times[0], bytes },
-  }),
-);
+const line = { op: 'step', shape, precision: 'bf16', ...(await timed(once)) };
+console.log(JSON.stringify(line));
+useGraphs(true);
+const graphs = await timed(once);
+console.log(JSON.stringify({ ...line, graphs_ms: graphs.ms_median }));

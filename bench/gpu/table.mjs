@@ -6,6 +6,7 @@ const columns = [
   ['error', (row) => number(row.error?.error)],
   ['allowed', (row) => number(row.error?.tolerance)],
   ['ms', (row) => number(row.protea?.ms)],
+  ['as graphs ms', (row) => number(row.protea?.graphs)],
   ['floor ms', (row) => number(row.floor)],
   ['of floor', (row) => ratio(row.protea?.ms, row.floor)],
   ['eager ms', (row) => time(row['torch-eager'])],

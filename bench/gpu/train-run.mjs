@@ -1,10 +1,11 @@
-// train-run.mjs DEVICE STEPS: trains a small network on the procedural data set; a JSON line a step.
+// train-run.mjs DEVICE STEPS [SETTING...]: trains a small network on the procedural data set; a JSON line
+// a step.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig, Trainer } from '../../dist/lib/train/index.js';
 
-const [device, steps] = process.argv.slice(2);
+const [device, steps, ...more] = process.argv.slice(2);
 const settings = [
   'data.source=flora:images=256,classes=4,size=24',
   'data.test=null',
@@ -21,6 +22,7 @@ const settings = [
   `run.checkpointEvery=${steps}`,
   'eval.maxImages=24',
   `run.device=${device}`,
+  ...more,
 ];
 const folder = mkdtempSync(join(tmpdir(), 'protea-'));
 const trainer = await Trainer.open(await loadConfig({ overrides: settings }), folder);

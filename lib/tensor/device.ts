@@ -59,5 +59,14 @@ export function usePrecision(precision: Precision): void {
   computesIn = precision;
 }
 
+/**
+ * Whether work on the GPU is launched as CUDA graphs from here on, for the whole process: stretches of
+ * ops are recorded and launched at once. Results are the same, bit for bit.
+ * @throws ERR_PROTEA_DEVICE when there is no GPU
+ */
+export function useGraphs(on: boolean): void {
+  addon().setGraphs(on);
+}
+
 /** What `usePrecision` set last. */
 export const currentPrecision = (): Precision => computesIn;

@@ -230,6 +230,9 @@ export const configSchema = z.strictObject({
       .describe(
         'Of products on a GPU: f32, or operands in bf16, inside blocks stored so, and sums in f32. The CPU has f32.',
       ),
+    graphs: z
+      .boolean()
+      .describe('Launches the work of a GPU as CUDA graphs; results are the same.'),
     logEvery: count.describe('Steps between step events.'),
     diagnoseEvery: count.describe('Steps between counts of unique prototypes.'),
     checkpointEvery: count.describe('Steps between checkpoints.'),

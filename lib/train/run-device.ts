@@ -1,9 +1,16 @@
 import { ProteaError } from '../error.js';
-import { type ChosenDevice, chooseDevice, useDevice, usePrecision } from '../tensor/index.js';
+import {
+  type ChosenDevice,
+  chooseDevice,
+  useDevice,
+  useGraphs,
+  usePrecision,
+} from '../tensor/index.js';
 import type { TrainConfig } from './config.js';
 
 /**
- * Makes the config's device the place of new tensors, and its precision that of products there.
+ * Makes the config's device the place of new tensors, its precision that of products there, and its
+ * way to launch work that of this process.
  * @throws ERR_PROTEA_BACKEND_UNAVAILABLE, ERR_PROTEA_CONFIG
  */
 export function takeDevice({ run }: TrainConfig): ChosenDevice {
@@ -15,6 +22,9 @@ export function takeDevice({ run }: TrainConfig): ChosenDevice {
       { hint: 'Set run.precision to f32, or train on a GPU.' },
     );
   useDevice(chosen.device);
-  if (chosen.device === 'cuda') usePrecision(run.precision);
+  if (chosen.device === 'cuda') {
+    usePrecision(run.precision);
+    useGraphs(run.graphs);
+  }
   return chosen;
 }

@@ -79,6 +79,12 @@ Napi::Value set_precision(Context& context, Info info) {
   return info.Env().Undefined();
 }
 
+// setGraphs(on): whether work on the GPU is launched as CUDA graphs
+Napi::Value set_graphs(Context& context, Info info) {
+  context.runtime.set_graphs(info[0].As<Napi::Boolean>());
+  return info.Env().Undefined();
+}
+
 Napi::Value set_poison(Context& context, Info info) {
   context.runtime.set_poison(info[0].As<Napi::Boolean>());
   return info.Env().Undefined();
@@ -130,6 +136,7 @@ void add_runtime_methods(Napi::Object exports, const std::shared_ptr<Context>& c
   add_method(exports, context, "resetPeak", reset_peak);
   add_method(exports, context, "setMemoryLimit", set_memory_limit);
   add_method(exports, context, "setPrecision", set_precision);
+  add_method(exports, context, "setGraphs", set_graphs);
   add_method(exports, context, "setPoison", set_poison);
   add_method(exports, context, "setThreads", set_threads);
   add_method(exports, context, "threads", threads);

@@ -32,6 +32,9 @@ class Accelerator {
   virtual void finish() = 0;
   // For the kernels launched from here on.
   virtual void set_precision(Precision precision) = 0;
+  // On: work is recorded and launched in stretches of ops, as CUDA graphs.
+  virtual void set_graphs(bool on) = 0;
+  virtual void op_ended() = 0;  // a stretch may end here
 
   virtual size_t working_bytes() const = 0;  // kernels' working memory and staging
 };

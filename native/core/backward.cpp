@@ -39,6 +39,7 @@ void Runtime::back(const Node& node, Gradients& gradients) {
                dout = arrays(douts), din = std::move(din), attrs = node.attrs,
                on = accelerator_for(device)] {
     kernel->backward({in, out, dout, din, attrs, on});
+    if (on) on->op_ended();
   });
   for (auto& [id, term] : repeated) add_into(gradients.at(id), term);
 }

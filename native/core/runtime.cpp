@@ -123,6 +123,10 @@ void Runtime::set_precision(Precision precision) {
   precision_ = precision;
 }
 
+void Runtime::set_graphs(bool on) {
+  queue_.push([to = &accelerator(), on] { to->set_graphs(on); });
+}
+
 // A parameter is read by several ops of a step, forward and back, and changed once.
 void Runtime::round_inputs(std::span<const Tensor> in, const Outputs& outputs, const char* asking) {
   if (precision_ == Precision::F32 || outputs.rounded == 0) return;
@@ -156,9 +160,10 @@ std::vector<Tensor> Runtime::call(const Op& op, std::vector<Tensor> in, Attrs at
   queue_.push([&kernel, in = arrays(in), out = arrays(out), attrs = std::move(attrs),
                on = accelerator_for(device)] {
     kernel.forward({in, out, {}, {}, attrs, on});
+    if (on) on->op_ended();
   });
   for (size_t i : outputs.mutates)
-    if (in[i]) in[i].storage->rounded = {};
+    if (in[i] && !(outputs.rounds_anew && in[i].array().rounded)) in[i].storage->rounded = {};
   out.resize(outputs.visible);
   return out;
 }

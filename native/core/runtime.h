@@ -39,6 +39,9 @@ class Runtime {
   // What products on the GPU are computed in, for the work queued from here on.
   void set_precision(Precision precision);
 
+  // Whether work on the GPU is launched as CUDA graphs; results are the same.
+  void set_graphs(bool on);
+
   // Opens the GPU at first use; throws Code::Device when there is none.
   Accelerator& accelerator();
   bool has_accelerator() const { return accelerator_ != nullptr; }

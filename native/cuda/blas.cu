@@ -145,7 +145,8 @@ bool Blas::multiply(Precision precision, int64_t M, int64_t N, int64_t K, Matrix
       plan.workspace ? gpu_.scratch<char>(Gpu::workspace_slot, workspace_bytes) : nullptr;
   const float one = 1, beta = accumulate ? 1 : 0;
   return api_->matmul(handle_, plan.desc, &one, b.data, plan.b, a.data, plan.a, &beta, c, plan.c, c,
-                      plan.c, &plan.algorithm, workspace, plan.workspace, gpu_.stream()) == 0;
+                      plan.c, &plan.algorithm, workspace, plan.workspace,
+                      gpu_.stream(reinterpret_cast<uint64_t>(&plan))) == 0;
 }
 
 // The library sees Cᵀ (N, M) = op(B)ᵀ op(A)ᵀ, column by column: what lies row by row is its

@@ -152,8 +152,9 @@ Status matmul(Handle, Desc of, const void* alpha, const void* a, Layout a_layout
   float scale = *static_cast<const float*>(alpha), keep = *static_cast<const float*>(beta);
   MatrixLayout la = layout(a_layout), lb = layout(b_layout), lc = layout(c_layout),
                ld = layout(d_layout);
-  simt::enqueue(stream, [=, bias = biased ? desc.bias : nullptr,
-                         ta = desc.transpose_a == Transposed, tb = desc.transpose_b == Transposed] {
+  const void* bias = biased ? desc.bias : nullptr;
+  bool ta = desc.transpose_a == Transposed, tb = desc.transpose_b == Transposed;
+  simt::enqueue(stream, "cublasLtMatmul", [=] {
     Operand left{la, ta}, right{lb, tb};
     if (bytes) std::memset(workspace, 0xff, bytes);
     for (uint64_t column = 0; column < ld.columns; column++)

@@ -15,6 +15,8 @@ using gpu::check_cuda;
 
 constexpr size_t piece = size_t{8} << 20;  // of a download
 constexpr size_t large = size_t{1} << 20;  // copies that are made beside the work
+// What is recorded beside kernels, which are told apart by their functions.
+enum : uint64_t { an_upload = 1, a_copy, a_fill };
 #ifdef __CUDACC__
 constexpr bool emulated = false;
 #else
@@ -39,6 +41,7 @@ Gpu::Gpu() {
   shared_limit_ = properties.sharedMemPerBlockOptin;
   cache_bytes_ = static_cast<size_t>(properties.l2CacheSize);
   check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
+  recorder_ = std::make_unique<Recorder>(stream_);
   landing_ = std::make_unique<Landing>(stream_);
   void* fault = nullptr;
   check_cuda(cudaMalloc(&fault, sizeof(Fault)), "allocating");
@@ -47,7 +50,7 @@ Gpu::Gpu() {
 }
 
 Gpu::~Gpu() {
-  cudaStreamSynchronize(stream_);
+  recorder_.reset();  // waits for the stream
   blas_.reset();
   landing_.reset();
   for (Working& working : working_) cudaFree(working.data);
@@ -69,16 +72,20 @@ std::shared_ptr<void> Gpu::stage(const void* data, size_t bytes) {
 }
 
 void Gpu::upload(void* to, const std::shared_ptr<void>& staged, size_t bytes) {
-  const Staging::Buffer& buffer = *static_cast<Staging::Buffer*>(staged.get());
-  if (bytes >= large) return landing_->bring(to, buffer, bytes);
-  check_cuda(cudaMemcpyAsync(to, buffer.data, bytes, cudaMemcpyHostToDevice, stream_),
+  auto buffer = std::static_pointer_cast<Staging::Buffer>(staged);
+  if (bytes >= large) {
+    recorder_->cut();
+    return landing_->bring(to, *buffer, bytes);
+  }
+  check_cuda(cudaMemcpyAsync(to, buffer->data, bytes, cudaMemcpyHostToDevice, stream(an_upload)),
              "a copy to the device");
-  check_cuda(cudaEventRecord(buffer.served, stream_), "an event");
+  recorder_->serves(buffer);
 }
 
 void Gpu::send(void* to, const void* from, size_t bytes) { upload(to, stage(from, bytes), bytes); }
 
 void Gpu::download(void* to, const void* from, size_t bytes) {
+  recorder_->cut();
   for (size_t at = 0; at < bytes; at += piece) {
     size_t count = std::min(piece, bytes - at);
     std::shared_ptr<Staging::Buffer> buffer = staging_.take(count);
@@ -105,7 +112,7 @@ void Gpu::check_fault() {
 }
 
 void Gpu::fill(void* to, unsigned char value, size_t bytes) {
-  check_cuda(cudaMemsetAsync(to, value, bytes, stream_), "filling memory");
+  check_cuda(cudaMemsetAsync(to, value, bytes, stream(a_fill)), "filling memory");
 }
 
 void Gpu::add(const Array& sum, const Array& term) {
@@ -121,11 +128,14 @@ void Gpu::round(void* to, const Array& from) {
 }
 
 void Gpu::copy(void* to, const void* from, size_t bytes) {
-  check_cuda(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_),
+  check_cuda(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream(a_copy)),
              "a copy on the device");
 }
 
-void Gpu::finish() { check_cuda(cudaStreamSynchronize(stream_), "work on the device"); }
+void Gpu::finish() {
+  recorder_->cut();
+  check_cuda(cudaStreamSynchronize(stream_), "work on the device");
+}
 
 size_t Gpu::working_bytes() const {
   size_t sum = staging_.total() + landing_->total();

@@ -5,6 +5,7 @@
 #include "../core/op.h"
 #include "gpu.h"
 #include "landing.h"
+#include "recorder.h"
 #include "staging.h"
 
 namespace protea {
@@ -40,9 +41,18 @@ class Gpu : public Accelerator {
   void copy(void* to, const void* from, size_t bytes) override;
   void finish() override;
   void set_precision(Precision precision) override { precision_ = precision; }
+  void set_graphs(bool on) override { recorder_->set_on(on); }
+  void op_ended() override { recorder_->op_ended(); }
   size_t working_bytes() const override;
 
-  cudaStream_t stream() const { return stream_; }
+  // For kernels and what else may be recorded (Recorder::stream).
+  cudaStream_t stream(uint64_t what) { return recorder_->stream(what); }
+  // For what may not.
+  cudaStream_t direct_stream() {
+    recorder_->cut();
+    return stream_;
+  }
+  const Recorder& recorder() const { return *recorder_; }
   int processors() const { return processors_; }
   size_t shared_limit() const { return shared_limit_; }  // bytes a block can have
   size_t cache_bytes() const { return cache_bytes_; }    // of the card's second cache
@@ -96,6 +106,7 @@ class Gpu : public Accelerator {
   Fault* fault_ = nullptr;
   std::array<Working, slots> working_;
   Staging staging_;
+  std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<Landing> landing_;
   std::unique_ptr<gpu::Blas> blas_;
 };
@@ -106,7 +117,7 @@ template <class... P, class... A>
 void launch_on(Gpu& gpu, const char* name, void (*kernel)(P...), const Grid& grid, A... arguments) {
   check(grid.shared <= gpu.shared_limit(), Code::Unsupported, "[cuda] ", name, " needs ",
         grid.shared, " bytes of shared memory, this card gives a block ", gpu.shared_limit());
-  launch(name, kernel, grid, gpu.stream(), arguments...);
+  launch(name, kernel, grid, gpu.stream(reinterpret_cast<uint64_t>(kernel)), arguments...);
 }
 
 // Blocks of `threads` for `count` elements, one each, or less for a grid-stride loop.

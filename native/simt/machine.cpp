@@ -130,7 +130,8 @@ void check_launch(const Launch& l) {
 
 void launch(Launch launch, cudaStream_t stream) {
   check_launch(launch);
-  enqueue(stream, [launch = std::move(launch)] { run(launch); });
+  const char* name = launch.name;
+  enqueue(stream, name, [launch = std::move(launch)] { run(launch); });
 }
 
 size_t launches() { return launch_count; }

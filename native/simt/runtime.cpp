@@ -144,7 +144,7 @@ cudaError_t cudaFreeHost(void* data) {
   return cudaSuccess;
 }
 
-void simt::refuse(cudaError_t error) { last_error = error; }
+cudaError_t simt::refuse(cudaError_t error) { return last_error = error; }
 
 cudaError_t cudaGetLastError() {
   cudaError_t error = last_error;

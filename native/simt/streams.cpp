@@ -2,19 +2,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <random>
-#include <vector>
 
-#include "runtime.h"
+#include "streams.h"
 #include "threads.h"
 
-struct CUstream_st {
-  std::deque<std::function<void()>> work;
-  uint64_t put = 0, done = 0;
-};
 using Clock = std::chrono::steady_clock;
 // The place in a stream where it was recorded, and when the stream came by.
 struct CUevent_st {
@@ -26,6 +20,8 @@ struct CUevent_st {
 namespace {
 
 using simt::device_mutex;
+using simt::put;
+using simt::refuse;
 std::vector<cudaStream_t> streams;
 
 void run_until(cudaStream_t stream, uint64_t place) {
@@ -47,29 +43,32 @@ void wander() {
   run_until(stream, std::min(stream->done + 4, stream->put));
 }
 
-void put(cudaStream_t stream, std::function<void()> work) {
-  std::lock_guard lock(device_mutex);
-  if (!stream || simt::config.streams == simt::Streams::AtOnce) return work();
-  stream->work.push_back(std::move(work));
-  stream->put++;
-  if (simt::config.streams == simt::Streams::Wander) wander();
-}
-
 }  // namespace
 
-void simt::enqueue(cudaStream_t stream, std::function<void()> work) {
-  if (config.driver == Driver::NoImage) return refuse(cudaErrorNoKernelImageForDevice);
-  put(stream, std::move(work));
+void simt::put(cudaStream_t stream, const std::string& what, std::function<void()> work) {
+  std::lock_guard lock(device_mutex);
+  if (stream && stream->recorded) return stream->recorded->nodes.push_back({what, std::move(work)});
+  if (!stream || config.streams == Streams::AtOnce) return work();
+  stream->work.push_back(std::move(work));
+  stream->put++;
+  if (config.streams == Streams::Wander) wander();
+}
+
+void simt::enqueue(cudaStream_t stream, const char* kernel, std::function<void()> work) {
+  if (config.driver == Driver::NoImage)
+    refuse(cudaErrorNoKernelImageForDevice);
+  else
+    put(stream, kernel, std::move(work));
 }
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind,
                             cudaStream_t stream) {
-  put(stream, [=] { std::memcpy(to, from, bytes); });
+  put(stream, "a copy", [=] { std::memcpy(to, from, bytes); });
   return cudaSuccess;
 }
 
 cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream) {
-  put(stream, [=] { std::memset(to, value, bytes); });
+  put(stream, "a fill", [=] { std::memset(to, value, bytes); });
   return cudaSuccess;
 }
 
@@ -81,6 +80,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   std::lock_guard lock(device_mutex);
+  if (simt::spoils(stream)) return refuse(cudaErrorStreamCaptureUnsupported);
   if (stream) run_until(stream, stream->put);
   return cudaSuccess;
 }
@@ -95,8 +95,9 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned, simt::Site site) {
   if (simt::left_out(site)) return cudaSuccess;
+  if (simt::spoils(stream)) return refuse(cudaErrorStreamCaptureIsolation);
   CUevent_st at = *event;
-  put(stream, [at] { run_until(at.stream, at.place); });
+  put(stream, "a wait", [at] { run_until(at.stream, at.place); });
   return cudaSuccess;
 }
 
@@ -113,7 +114,8 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   auto passed = std::make_shared<Clock::time_point>();
   std::lock_guard lock(device_mutex);
-  put(stream, [passed] { *passed = Clock::now(); });
+  if (simt::spoils(stream)) return refuse(cudaErrorStreamCaptureUnsupported);
+  put(stream, "an event", [passed] { *passed = Clock::now(); });
   *event = {stream, stream->put, passed};
   return cudaSuccess;
 }
@@ -127,8 +129,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
 cudaError_t cudaEventQuery(cudaEvent_t event) {
   std::lock_guard lock(device_mutex);
   if (!event->stream || event->stream->done >= event->place) return cudaSuccess;
-  simt::refuse(cudaErrorNotReady);  // runtimes differ in whether it stays behind
-  return cudaErrorNotReady;
+  return refuse(cudaErrorNotReady);  // runtimes differ in whether it stays behind
 }
 
 cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t begin, cudaEvent_t end) {

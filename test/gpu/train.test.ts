@@ -7,7 +7,7 @@ import { temporaryFolder } from '../support/folder.js';
 import { finalCheckpoint, train } from '../support/small-run.js';
 
 const title =
-  'a run on cuda takes the losses of one on the cpu, wherever crops are made, and goes on bit for bit';
+  'a run on cuda takes the losses of one on the cpu, wherever crops are made, and goes on bit for bit, as graphs too';
 const body = gpu().ready ? test : test.skip;
 const steps = 4;
 const settings = (device: string) => [
@@ -41,6 +41,8 @@ body(gpu().ready ? title : `${title} (needs a GPU: ${gpu().reason})`, async (t) 
   near(t, await lossesOf(join(folder, 'cuda'), settings('cuda')), cpu);
   const elsewhere = [...settings('cuda'), 'data.augment=cpu'];
   near(t, await lossesOf(join(folder, 'elsewhere'), elsewhere), cpu);
+  await lossesOf(join(folder, 'graphs'), [...settings('cuda'), 'run.graphs=true']);
+  t.deepEqual(finalCheckpoint(join(folder, 'graphs')), finalCheckpoint(join(folder, 'cuda')));
   const parts = join(folder, 'parts');
   await train(parts, steps, settings('cuda'), 2);
   await train(parts, steps, settings('cuda'));

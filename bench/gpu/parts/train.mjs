@@ -1,5 +1,6 @@
 // The same run on the CPU and on the GPU: losses step by step, and prototypes in use at the end.
-// Rounding differs, and training amplifies it, so only the first steps must agree closely.
+// Rounding differs, and training amplifies it, so only the first steps must agree closely. On the GPU once
+// more as CUDA graphs, which must not change a bit.
 import { join } from 'node:path';
 import { jsonLines, node, ownLibraries, reasons, root, run } from '../process.mjs';
 import { within } from '../schedule.mjs';
@@ -10,12 +11,11 @@ const last = 0.25; // share of the steps whose mean loss must agree
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 const distance = (a, b) => Math.abs(a - b) / (Math.abs(b) + 0.1);
 
-async function losses(device, steps, until) {
+async function losses(device, steps, until, settings = []) {
   const script = join(root, 'bench', 'gpu', 'train-run.mjs');
-  const result = await run(`train ${device}`, [node, script, device, String(steps)], {
-    until,
-    env: ownLibraries,
-  });
+  const command = [node, script, device, String(steps), ...settings];
+  const name = ['train', device, ...settings].join(' ');
+  const result = await run(name, command, { until, env: ownLibraries });
   const lines = jsonLines(result.stdout);
   const end = lines.find((line) => line.end);
   return {
@@ -44,6 +44,13 @@ function compare(cpu, cuda) {
   };
 }
 
+/** What the run as graphs has to say against the same run without: nothing, if all is well. */
+function differing(graphs, cuda) {
+  const steps = Math.min(graphs.losses.length, cuda.losses.length);
+  const at = graphs.losses.slice(0, steps).findIndex((loss, i) => loss !== cuda.losses[i]);
+  return at < 0 ? graphs.why : [...graphs.why, `as graphs: another loss at step ${at + 1}`];
+}
+
 function said({ steps, firstDifference, endDifference }, cpu, cuda) {
   const unique = ({ unique }) => (unique ? `${unique.unique} of ${unique.total}` : 'unknown');
   const differ = `${number(firstDifference)} at first, ${number(endDifference)} at the end`;
@@ -56,11 +63,14 @@ function said({ steps, firstDifference, endDifference }, cpu, cuda) {
 
 export async function train({ until, steps }) {
   const cpu = await losses('cpu', steps, within(0.6, until));
-  const cuda = await losses('cuda', steps, until);
+  const cuda = await losses('cuda', steps, within(0.6, until));
+  const graphs = await losses('cuda', steps, until, ['run.graphs=true']);
   const compared = compare(cpu, cuda);
+  const wrong = differing(graphs, cuda);
   const close = compared.firstDifference < 1e-3 && compared.endDifference < 0.05;
   const broken = [cpu, cuda].some(({ why, late }) => why.length && !late);
-  const incomplete = cpu.late || cuda.late;
-  const ok = !broken && (close || !compared.steps);
-  return { ok, incomplete, ...compared, cpu, cuda, said: said(compared, cpu, cuda) };
+  const incomplete = cpu.late || cuda.late || graphs.late;
+  const ok = !broken && (close || !compared.steps) && (graphs.late || !wrong.length);
+  const all = [...said(compared, cpu, cuda), ...wrong];
+  return { ok, incomplete, ...compared, cpu, cuda, graphs, said: all };
 }

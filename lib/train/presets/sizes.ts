@@ -108,6 +108,7 @@ const vits16: TrainConfig = {
   run: {
     device: 'auto',
     precision: 'f32',
+    graphs: false,
     logEvery: 10,
     diagnoseEvery: 500,
     checkpointEvery: 500,

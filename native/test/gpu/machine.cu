@@ -134,7 +134,7 @@ __global__ void gather_kernel(const float* x, float* sum, int64_t stride) {
 bool landings_are_right() {
   constexpr int64_t n = 3000, copies = 12, threads = 32, stride = n / threads;
   Device32 device;
-  Landing landing(device.gpu.stream(), 4096, 4);
+  Landing landing(device.gpu.direct_stream(), 4096, 4);
   float *to = device.make(std::vector<float>(n)), *sum = device.make(std::vector<float>(threads));
   for (int64_t i = 0; i < copies; i++) {
     auto staged = device.gpu.stage(wave(n, float(i + 1)).data(), n * sizeof(float));

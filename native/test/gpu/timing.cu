@@ -104,8 +104,9 @@ class Bench {
   }
 
   void record(cudaEvent_t event) {
-    runtime_.queue().push(
-        [this, event] { check_cuda(cudaEventRecord(event, gpu_.stream()), "cudaEventRecord"); });
+    runtime_.queue().push([this, event] {
+      check_cuda(cudaEventRecord(event, gpu_.direct_stream()), "cudaEventRecord");
+    });
   }
 
   Runtime runtime_;
