@@ -17,7 +17,7 @@ const columns = [
 
 const known = (value) => typeof value === 'number' && Number.isFinite(value);
 export const number = (value) => (known(value) ? String(Number(value.toPrecision(3))) : '-');
-const ratio = (a, b) => (known(a) && known(b) && b > 0 ? `${number(a / b)}x` : '-');
+export const ratio = (a, b) => (known(a) && known(b) && b > 0 ? `${number(a / b)}x` : '-');
 const time = (entry) => entry?.error?.slice(0, 60).replaceAll(/[|\s]+/g, ' ') ?? number(entry?.ms);
 const shape = (of) =>
   of
@@ -26,7 +26,7 @@ const shape = (of) =>
         .join(', ')
     : '-';
 
-function rows({ ops, bench }) {
+export function rows({ ops, bench }) {
   const errors = [...(ops?.native?.errors ?? []), ...(bench?.errors ?? [])];
   const same = (a) => (b) => a.op === b.op && a.precision === b.precision;
   const timed = (bench?.cases ?? []).map((row) => ({ ...row, error: errors.find(same(row)) }));
