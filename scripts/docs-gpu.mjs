@@ -37,7 +37,10 @@ function measured(found, { op, precision }) {
 const path = process.argv[2];
 const result = path && JSON.parse(readFileSync(path, 'utf8'));
 const found = result ? rows(result.parts) : [];
-const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' });
+const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], {
+  cwd: root,
+  encoding: 'utf8',
+});
 const titles = ['op', 'precision', 'cases', 'emulated error', 'allowed'];
 const line = (cells) => `| ${cells.join(' | ')} |`;
 const table = emulated().map((row) =>

@@ -81,6 +81,7 @@ native(plain, 'plain', 'machine');
 native(plain, 'plain', 'matrices');
 native(plain, 'plain', 'gradients');
 native(plain, 'plain', 'nearest');
+native(plain, 'plain', 'reads');
 native(plain, 'plain', 'graphs');
 native(plain, 'plain', 'agreement');
 for (const library of ['off', 'emulated', 'emulated-wrong'])

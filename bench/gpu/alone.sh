@@ -33,7 +33,7 @@ if ! grep -q '"ready":true' logs/card.log; then
   exit 3
 fi
 if parts ops; then
-  for test in machine matrices nearest products rounding graphs; do
+  for test in machine matrices nearest products rounding reads graphs; do
     keep "$test" 40 bin/native "$test" || failed=1
   done
   for op in $(bin/native list | grep -E '^[a-z][a-z_0-9]*$'); do

@@ -12,7 +12,7 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   add_image_methods(exports, context);
   add_view_methods(exports, context);
   // No native thread may outlive its environment.
-  env.AddCleanupHook([context] { context->runtime.queue().stop(); });
+  env.AddCleanupHook([context] { context->runtime.stop(); });
   return exports;
 }
 

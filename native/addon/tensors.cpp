@@ -86,7 +86,7 @@ Napi::Value read(Context& context, Info info) {
   auto buffer = std::make_shared<std::vector<char>>(tensor.bytes());
   auto [promise, finish] = context.completions.begin(info.Env());
   context.runtime.read(tensor, buffer->data());
-  context.runtime.queue().report([buffer, finish = finish](std::exception_ptr error) {
+  context.runtime.report([buffer, finish = finish](std::exception_ptr error) {
     finish([buffer, error](Napi::Env env, Napi::Promise::Deferred& deferred) {
       if (error) return deferred.Reject(to_js(env, error).Value());
       auto result = Napi::ArrayBuffer::New(env, buffer->size());

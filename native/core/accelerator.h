@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -22,9 +23,12 @@ class Accelerator {
   // A copy of the caller's bytes that `upload` may read later; nothing waits for the device.
   virtual std::shared_ptr<void> stage(const void* data, size_t bytes) = 0;
 
-  // Called by the queue's thread, in order with kernels. Only download and finish wait.
+  // Called by the queue's thread, in order with kernels. Only finish waits, and download for what is
+  // large.
   virtual void upload(void* to, const std::shared_ptr<void>& staged, size_t bytes) = 0;
-  virtual void download(void* to, const void* from, size_t bytes) = 0;
+  // Begins a copy to the host. What is returned waits for it, on any thread: `to` is then filled, or
+  // it throws what kernels before it have found wrong.
+  virtual std::function<void()> download(void* to, const void* from, size_t bytes) = 0;
   virtual void fill(void* to, unsigned char value, size_t bytes) = 0;
   virtual void add(const Array& sum, const Array& term) = 0;        // sum += term
   virtual void round(void* to, const Array& from) = 0;              // as Rounded, from f32

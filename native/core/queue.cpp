@@ -37,17 +37,6 @@ void Queue::drain() {
   done.get_future().get();
 }
 
-void Queue::wait() {
-  std::promise<void> done;
-  report([&](std::exception_ptr error) {
-    if (error)
-      done.set_exception(error);
-    else
-      done.set_value();
-  });
-  done.get_future().get();
-}
-
 void Queue::serve() {
   for (;;) {
     Task task;

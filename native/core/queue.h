@@ -29,9 +29,6 @@ class Queue {
   // Runs after all earlier work and receives its first error, or null.
   void report(Report report);
 
-  // Blocks until everything queued has run and rethrows its first error; for tests without Node.
-  void wait();
-
  private:
   struct Task {
     Work work;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <future>
 #include <string>
 
 #include "parallel.h"
@@ -35,13 +36,19 @@ Device device_of(const Op& op, std::span<const Tensor> in) {
 
 Runtime::~Runtime() {
   tape_.clear();
+  stop();
+}
+
+void Runtime::stop() {
   queue_.stop();
+  if (arrivals_) arrivals_->stop();
 }
 
 Accelerator& Runtime::accelerator() {
   if (!accelerator_) {
     accelerator_ = open_accelerator();
     device_arena_ = std::make_unique<Arena>(accelerator_->blocks());
+    arrivals_ = std::make_unique<Queue>();
   }
   return *accelerator_;
 }
@@ -109,13 +116,29 @@ void Runtime::write(const Tensor& tensor, const void* from) {
 }
 
 void Runtime::read(const Tensor& tensor, void* to) {
-  queue_.push([from = tensor.storage->data, to, bytes = tensor.bytes(),
-               on = accelerator_for(tensor.device)] {
-    if (on)
-      on->download(to, from, bytes);
-    else
-      std::copy_n(static_cast<const char*>(from), bytes, static_cast<char*>(to));
+  const void* from = tensor.storage->data;
+  size_t bytes = tensor.bytes();
+  if (Accelerator* on = accelerator_for(tensor.device))
+    return queue_.push([=, this] { arrivals_->push(on->download(to, from, bytes)); });
+  queue_.push([=] { std::copy_n(static_cast<const char*>(from), bytes, static_cast<char*>(to)); });
+}
+
+void Runtime::report(Queue::Report report) {
+  if (!arrivals_) return queue_.report(std::move(report));
+  queue_.report([this, report = std::move(report)](std::exception_ptr error) {
+    arrivals_->report([report, error](std::exception_ptr later) { report(error ? error : later); });
   });
+}
+
+void Runtime::wait() {
+  std::promise<void> done;
+  report([&](std::exception_ptr error) {
+    if (error)
+      done.set_exception(error);
+    else
+      done.set_value();
+  });
+  done.get_future().get();
 }
 
 void Runtime::set_precision(Precision precision) {

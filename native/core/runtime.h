@@ -20,8 +20,17 @@ class Runtime {
 
   // Queues a copy of the caller's bytes into `tensor`.
   void write(const Tensor& tensor, const void* bytes);
-  // Queues a copy of the tensor's bytes to `to`, which must live until the queue's next report.
+  // Queues a copy of the tensor's bytes to `to`, which must live until the next report.
   void read(const Tensor& tensor, void* to);
+
+  // Runs behind all earlier work and reads, on a thread of the runtime, and receives the first error.
+  // Later work does not wait for it: a device goes on while it is read.
+  void report(Queue::Report report);
+  // Blocks until then and rethrows the error; for tests without Node.
+  void wait();
+
+  // Ends all threads: what is queued is dropped.
+  void stop();
 
   // Throws on bad arguments; errors of the work itself arrive at the next report of the queue.
   std::vector<Tensor> call(const Op& op, std::vector<Tensor> in, Attrs attrs);
@@ -71,6 +80,7 @@ class Runtime {
   Arena arena_;
   std::unique_ptr<Arena> device_arena_;
   Queue queue_;
+  std::unique_ptr<Queue> arrivals_;  // waits for what is read from a device
   Tape tape_;
   uint64_t next_id_ = 1;
   bool poison_ = false;

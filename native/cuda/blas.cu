@@ -205,7 +205,7 @@ std::string Blas::trial(Precision precision, bool to_half, bool transpose_a, boo
   auto target = [&](float* to) { return to_half ? reinterpret_cast<bf16*>(to) : Target(to); };
   if (!multiply(precision, M, N, K, a, b, target(theirs), N, !to_half, {bias})) return "declined";
   own_gemm(gpu_, precision, M, N, K, a, b, target(ours), N, !to_half, {bias});
-  gpu_.download(numbers.data(), ours, 2 * M * N * sizeof(float));
+  gpu_.download(numbers.data(), ours, 2 * M * N * sizeof(float))();
   auto number = [&](int64_t from, int64_t i) {
     if (!to_half) return numbers[from + i];
     uint16_t upper;

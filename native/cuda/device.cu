@@ -13,8 +13,8 @@ namespace {
 
 using gpu::check_cuda;
 
-constexpr size_t piece = size_t{8} << 20;  // of a download
-constexpr size_t large = size_t{1} << 20;  // copies that are made beside the work
+constexpr ptrdiff_t piece = ptrdiff_t{8} << 20;  // of a download
+constexpr size_t large = size_t{1} << 20;        // copies that are made beside the work
 // What is recorded beside kernels, which are told apart by their functions.
 enum : uint64_t { an_upload = 1, a_copy, a_fill };
 #ifdef __CUDACC__
@@ -31,6 +31,11 @@ void* take_device_block(size_t bytes) {
 }
 
 void give_device_block(void* block) { cudaFree(block); }
+
+void arrive(const Staging::Buffer& from, void* to, size_t bytes) {
+  check_cuda(cudaEventSynchronize(from.served), "work on the device");
+  std::copy_n(static_cast<const char*>(from.data), bytes, static_cast<char*>(to));
+}
 
 }  // namespace
 
@@ -84,31 +89,32 @@ void Gpu::upload(void* to, const std::shared_ptr<void>& staged, size_t bytes) {
 
 void Gpu::send(void* to, const void* from, size_t bytes) { upload(to, stage(from, bytes), bytes); }
 
-void Gpu::download(void* to, const void* from, size_t bytes) {
-  recorder_->cut();
-  for (size_t at = 0; at < bytes; at += piece) {
-    size_t count = std::min(piece, bytes - at);
-    std::shared_ptr<Staging::Buffer> buffer = staging_.take(count);
-    check_cuda(cudaMemcpyAsync(buffer->data, static_cast<const char*>(from) + at, count,
-                               cudaMemcpyDeviceToHost, stream_),
-               "a copy from the device");
-    check_cuda(cudaStreamSynchronize(stream_), "work on the device");
-    std::memcpy(static_cast<char*>(to) + at, buffer->data, count);
-  }
-  check_fault();
+// A copy to pinned memory, which is there when its event has passed.
+std::shared_ptr<Staging::Buffer> Gpu::depart(const void* from, size_t bytes) {
+  std::shared_ptr<Staging::Buffer> buffer = staging_.take(bytes);
+  check_cuda(cudaMemcpyAsync(buffer->data, from, bytes, cudaMemcpyDeviceToHost, stream_),
+             "a copy from the device");
+  check_cuda(cudaEventRecord(buffer->served, stream_), "an event");
+  return buffer;
 }
 
-void Gpu::check_fault() {
-  std::shared_ptr<Staging::Buffer> buffer = staging_.take(sizeof(Fault));
-  check_cuda(cudaMemcpyAsync(buffer->data, fault_, sizeof(Fault), cudaMemcpyDeviceToHost, stream_),
-             "a copy from the device");
-  check_cuda(cudaStreamSynchronize(stream_), "work on the device");
-  Fault found;
-  std::memcpy(&found, buffer->data, sizeof found);
-  if (found.kind == Fault::None) return;
-  fill(fault_, 0, sizeof(Fault));
-  throw Error(Code::Shape, "[gather_rows] index " + std::to_string(found.value) +
-                               " is not in [0, " + std::to_string(found.limit) + ")");
+// Of what is large only the last piece is left on its way. The note of a fault comes behind it, and
+// the next one can be left.
+std::function<void()> Gpu::download(void* to, const void* from, size_t bytes) {
+  recorder_->cut();
+  auto *target = static_cast<char*>(to), *end = target + bytes;
+  auto* source = static_cast<const char*>(from);
+  for (; end - target > piece; target += piece, source += piece)
+    arrive(*depart(source, piece), target, piece);
+  auto last = depart(source, end - target), note = depart(fault_, sizeof(Fault));
+  check_cuda(cudaMemsetAsync(fault_, 0, sizeof(Fault), stream_), "filling memory");
+  return [=] {
+    arrive(*last, target, end - target);
+    Fault found;
+    arrive(*note, &found, sizeof found);
+    check(found.kind == Fault::None, Code::Shape, "[gather_rows] index ", found.value,
+          " is not in [0, ", found.limit, ")");
+  };
 }
 
 void Gpu::fill(void* to, unsigned char value, size_t bytes) {

@@ -34,7 +34,7 @@ class Gpu : public Accelerator {
   Blocks blocks() const override;
   std::shared_ptr<void> stage(const void* data, size_t bytes) override;
   void upload(void* to, const std::shared_ptr<void>& staged, size_t bytes) override;
-  void download(void* to, const void* from, size_t bytes) override;
+  std::function<void()> download(void* to, const void* from, size_t bytes) override;
   void fill(void* to, unsigned char value, size_t bytes) override;
   void add(const Array& sum, const Array& term) override;
   void round(void* to, const Array& from) override;
@@ -93,7 +93,7 @@ class Gpu : public Accelerator {
  private:
   void* scratch_bytes(int slot, size_t bytes);
   void send(void* to, const void* from, size_t bytes);
-  void check_fault();
+  std::shared_ptr<Staging::Buffer> depart(const void* from, size_t bytes);
 
   struct Working {
     void* data = nullptr;

@@ -35,7 +35,9 @@ std::shared_ptr<Staging::Buffer> Staging::take(size_t bytes) {
     }
     total_ += made->bytes;
     found = buffers_.emplace_back(std::move(made)).get();
-    check_cuda(cudaEventCreateWithFlags(&found->served, cudaEventDisableTiming), "an event");
+    // Who waits for it leaves its core to others.
+    constexpr unsigned flags = cudaEventDisableTiming | cudaEventBlockingSync;
+    check_cuda(cudaEventCreateWithFlags(&found->served, flags), "an event");
   }
   found->used = true;
   return {found, [this](Buffer* buffer) {

@@ -35,7 +35,7 @@ template <class T>
 std::vector<T> read(Runtime& runtime, const Tensor& tensor) {
   std::vector<T> values(tensor.shape.elements());
   runtime.read(tensor, values.data());
-  runtime.queue().wait();
+  runtime.wait();
   return values;
 }
 

@@ -47,7 +47,7 @@ struct Graph {
   std::vector<float> read(const Tensor& tensor) {
     std::vector<float> values(tensor.shape.elements());
     runtime.read(tensor, values.data());
-    runtime.queue().wait();
+    runtime.wait();
     return values;
   }
   // Is a gradient c, so many times? The numbers are exact.
@@ -132,7 +132,7 @@ void needs_no_copies(Device device) {
   g.runtime.backward(loss, wanted);
   test::expect(arena.use().peak - before < 3 * g.c.bytes(),
                std::string("a residual's gradients take no memory on ") + name_of(device));
-  g.runtime.queue().wait();
+  g.runtime.wait();
 }
 
 }  // namespace

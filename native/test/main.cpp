@@ -1,5 +1,5 @@
 // protea-native-test [PART [FILTER]]: gemm, diagnosis, gradients, machine, matrices, nearest,
-// products, rounding, graphs, agreement; card (what there is of a GPU), list (ops of agreement), bench
+// products, rounding, reads, graphs, agreement; card (what there is of a GPU), list (ops of agreement), bench
 // (times on a GPU). For emulated kernels also removals (every barrier left out in turn) and planted
 // (one mistake, by its name). Without a part the first ones up to agreement. FILTER keeps the ops,
 // with their shapes, that begin with it. Ends with 3 where a part needs a GPU and there is none.
@@ -31,6 +31,7 @@ void test_matrices();
 void test_nearest();
 void test_products();
 void test_rounding();
+void test_reads();
 void test_graphs();
 void test_agreement(const std::string& filter);
 void test_removals(const std::string& filter);
@@ -76,6 +77,7 @@ void run(const std::string& part, const std::string& filter) {
   if (part.empty() || part == "nearest") test_nearest();
   if (part.empty() || part == "products") test_products();
   if (part.empty() || part == "rounding") test_rounding();
+  if (part.empty() || part == "reads") test_reads();
   if (part.empty() || part == "graphs") test_graphs();
   if (part.empty() || part == "agreement") test_agreement(filter);
   if (part == "removals") test_removals(filter);

@@ -13,6 +13,7 @@ const first = [
   { part: ['products'] },
   { part: ['products', 'own'], env: own },
   { part: ['rounding'] },
+  { part: ['reads'] },
   { part: ['graphs'] },
 ];
 

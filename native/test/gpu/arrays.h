@@ -23,7 +23,7 @@ struct Device32 {
   }
   std::vector<float> read(const float* from, size_t count) {
     std::vector<float> values(count);
-    gpu.download(values.data(), from, count * sizeof(float));
+    gpu.download(values.data(), from, count * sizeof(float))();
     return values;
   }
 };

@@ -64,7 +64,7 @@ struct Network {
   float read(const Tensor& tensor) {
     Values values(static_cast<size_t>(tensor.shape.elements()));
     runtime.read(tensor, values.data());
-    runtime.queue().wait();
+    runtime.wait();
     return values[0];
   }
 
@@ -155,7 +155,7 @@ void survives_failures(const Stream& stream) {
   recorded.forward(recorded.made({5, 16}, 1));
   bool failed = false;
   try {
-    recorded.runtime.queue().wait();
+    recorded.runtime.wait();
   } catch (const Error&) {
     failed = true;
   }

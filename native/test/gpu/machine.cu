@@ -121,7 +121,7 @@ bool count_is_right() {
   GPU_LAUNCH(device.gpu, count_kernel<mistake>, gpu::Grid{dim3(9), dim3(32)},
              reinterpret_cast<int*>(count));
   int found = 0;
-  device.gpu.download(&found, count, sizeof found);
+  device.gpu.download(&found, count, sizeof found)();
   return found == 9;
 }
 

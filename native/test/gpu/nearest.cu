@@ -73,7 +73,7 @@ bool finds_the_nearest(const Cloud& cloud) {
   gpu::search_nearest(device.gpu, {from, lengths, cloud.rows, cloud.depth},
                       reinterpret_cast<Candidate*>(best));
   std::vector<Candidate> found(cloud.rows);
-  device.gpu.download(found.data(), best, found.size() * sizeof(Candidate));
+  device.gpu.download(found.data(), best, found.size() * sizeof(Candidate))();
   for (int64_t i = 0; i < cloud.rows; i++) {
     Candidate expected = 0;
     for (int64_t j = 0; j < cloud.rows; j++)

@@ -97,8 +97,8 @@ void try_case(Gpu& gpu, Precision precision, const Case& k, Mode mode, double& e
   gpu::gemm(gpu, precision, k.M, k.N, k.K, a, b, c, host.c_stride, k.accumulate,
             Epilogue{k.bias ? bias : nullptr, k.gelu ? gelu_to : nullptr});
   std::vector<float> found(host.c.size());
-  gpu.download(found.data(), c, found.size() * sizeof(float));
-  if (k.gelu) gpu.download(host.gelu.data(), gelu_to, host.gelu.size() * sizeof(float));
+  gpu.download(found.data(), c, found.size() * sizeof(float))();
+  if (k.gelu) gpu.download(host.gelu.data(), gelu_to, host.gelu.size() * sizeof(float))();
   for (int64_t i = 0; i < k.M; i++) {
     for (int64_t j = 0; j < k.N; j++) {
       double expected = host.product(k, i, j);
@@ -125,7 +125,7 @@ double stored_error(Gpu& gpu, Case k) {
   std::vector<float> found(size), gelus(size);
   auto fetch = [&](const gpu::bf16* from, std::vector<float>& values) {
     gpu::store(gpu, gpu::Same{from}, c, size);
-    gpu.download(values.data(), c, size * sizeof(float));
+    gpu.download(values.data(), c, size * sizeof(float))();
   };
   fetch(to, found);
   if (k.gelu) fetch(gelu_to, gelus);

@@ -40,7 +40,7 @@ struct Graph {
   Values read(const Tensor& tensor) {
     Values values(tensor.shape.elements());
     runtime.read(tensor, values.data());
-    runtime.queue().wait();
+    runtime.wait();
     return values;
   }
 };
@@ -131,7 +131,7 @@ void survives_a_failure() {
   g.product(x, w);
   bool failed = false;
   try {
-    g.runtime.queue().wait();
+    g.runtime.wait();
   } catch (const Error&) {
     failed = true;
   }

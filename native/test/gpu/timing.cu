@@ -96,7 +96,7 @@ class Bench {
     record(begin_);
     for (int i = 0; i < together; i++) work.once();
     record(end_);
-    runtime_.queue().wait();
+    runtime_.wait();
     check_cuda(cudaEventSynchronize(end_), "cudaEventSynchronize");
     float ms = 0;
     check_cuda(cudaEventElapsedTime(&ms, begin_, end_), "cudaEventElapsedTime");

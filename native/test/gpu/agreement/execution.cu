@@ -53,7 +53,7 @@ void write(Side& side, const Tensor& tensor, const Values& values) {
 Values read(Side& side, const Tensor& tensor) {
   std::vector<char> bytes(tensor.bytes());
   side.runtime.read(tensor, bytes.data());
-  side.runtime.queue().wait();
+  side.runtime.wait();
   Values values(tensor.shape.elements());
   for (size_t i = 0; i < values.size(); i++) {
     const char* at = bytes.data() + i * size_of(tensor.dtype);
@@ -122,7 +122,7 @@ Outputs run_forward(Side& side, const Case& c) {
   side.runtime.queue().push([&, on] {
     found.kernel(side.device).forward({arrays(side.in), arrays(side.out), {}, {}, attrs, on});
   });
-  side.runtime.queue().wait();
+  side.runtime.wait();
   return outputs;
 }
 
@@ -161,7 +161,7 @@ void run_backward(Side& side, const Case& c, const Outputs& outputs, bool accumu
         .backward({kept(side.in, outputs.reads_in), kept(side.out, outputs.reads_out),
                    arrays(side.dout), din, attrs, on});
   });
-  side.runtime.queue().wait();
+  side.runtime.wait();
 }
 
 }  // namespace

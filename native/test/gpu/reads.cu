@@ -1,0 +1,114 @@
+// Reading from the device: what is read is the value at its place in line, though later work does not
+// wait for it; large values come in pieces; errors of kernels and of the queue arrive in order.
+#include <string>
+#include <vector>
+
+#include "../../core/runtime.h"
+#include "arrays.h"
+
+namespace protea {
+namespace {
+
+using test::every_schedule;
+using Values = std::vector<float>;
+
+struct Reader {
+  Runtime runtime;
+
+  Tensor made(const Values& values) {
+    Tensor x =
+        runtime.make({static_cast<int64_t>(values.size())}, Dtype::F32, Device::Cuda, "test");
+    runtime.write(x, values.data());
+    return x;
+  }
+  Tensor indices(std::vector<int32_t> values) {
+    Tensor x =
+        runtime.make({static_cast<int64_t>(values.size())}, Dtype::I32, Device::Cuda, "test");
+    runtime.write(x, values.data());
+    return x;
+  }
+  // to becomes from.
+  void become(const Tensor& to, const Tensor& from) {
+    Attrs attrs;
+    attrs.set("momentum", {0});
+    runtime.call(op("ema_update"), {to, from, {}}, attrs);
+  }
+  Tensor gather(const Tensor& x, int32_t row) {
+    return runtime.call(op("gather_rows"), {runtime.reshape(x, {x.dim(0), 1}), indices({row})},
+                        {})[0];
+  }
+  // The message of what went wrong before, or nothing.
+  std::string error() {
+    try {
+      runtime.wait();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  }
+};
+
+// x is read, changed, read again, with no wait in between.
+bool in_line() {
+  constexpr size_t count = 40;
+  Reader r;
+  Tensor x = r.made(Values(count, 0));
+  std::vector<Values> found(4, Values(count, -1));
+  for (size_t i = 0; i < found.size(); i++) {
+    r.become(x, r.made(Values(count, static_cast<float>(i))));
+    r.runtime.set_graphs(i % 2 == 0);
+    r.runtime.read(x, found[i].data());
+  }
+  r.runtime.wait();
+  for (size_t i = 0; i < found.size(); i++)
+    if (found[i] != Values(count, static_cast<float>(i))) return false;
+  return true;
+}
+
+bool in_pieces() {
+  Reader r;
+  Values values = test::wave((size_t{17} << 20) / sizeof(float) + 3), found(values.size());
+  Tensor x = r.made(values);
+  r.runtime.read(x, found.data());
+  r.become(x, r.made(Values(values.size(), 1)));
+  r.runtime.wait();
+  return found == values;
+}
+
+// A bad index is told by the next read alone; reads around it are right.
+bool notes_a_fault() {
+  Reader r;
+  Tensor x = r.made({1, 2, 3});
+  float good = 0, bad = 0, after = 0;
+  r.runtime.read(r.gather(x, 1), &good);
+  if (!r.error().empty()) return false;
+  r.runtime.read(r.gather(x, 7), &bad);
+  std::string told = r.error();
+  r.runtime.read(r.gather(x, 2), &after);
+  return told.find("index 7 is not in [0, 3)") != std::string::npos && r.error().empty() &&
+         good == 2 && after == 3;
+}
+
+// The queue's own failure is told first, and what is read behind it is not touched.
+bool tells_the_first_error() {
+  Reader r;
+  Tensor x = r.made({1, 2, 3});
+  float bad = 0, skipped = -1, after = 0;
+  r.runtime.read(r.gather(x, 9), &bad);
+  r.runtime.queue().push([] { throw Error(Code::OutOfMemory, "planted"); });
+  r.runtime.read(r.gather(x, 0), &skipped);
+  std::string told = r.error();
+  r.runtime.read(r.gather(x, 0), &after);
+  return told == "planted" && skipped == -1 && r.error().empty() && after == 1;
+}
+
+}  // namespace
+
+void test_reads() {
+  every_schedule("reads in line with changes", in_line);
+  every_schedule("a fault is told once", notes_a_fault);
+  every_schedule("the first error is told", tells_the_first_error);
+  test::expect(in_pieces(), "a large value comes in pieces");
+}
+
+}  // namespace protea
