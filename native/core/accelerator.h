@@ -1,6 +1,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <new>
 #include <string>
 
 #include "arena.h"
@@ -42,6 +43,21 @@ class Accelerator {
 
   virtual size_t working_bytes() const = 0;  // kernels' working memory and staging
 };
+
+// Runs an op's kernels on the queue's thread. An error of memory that they are short of names the op.
+template <class Work>
+void run_op(const char* op, Accelerator* on, const Work& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    if (error.code != Code::OutOfMemory) throw;
+    throw Error(error.code, std::string("[") + op + "] " + error.what());
+  } catch (const std::bad_alloc&) {
+    throw Error(Code::OutOfMemory,
+                std::string("[") + op + "] cpu out of memory: a kernel's working memory");
+  }
+  if (on) on->op_ended();
+}
 
 // The GPU, ready to run kernels. Throws Code::Device with the reason and the remedy.
 std::unique_ptr<Accelerator> open_accelerator();

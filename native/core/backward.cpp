@@ -35,11 +35,10 @@ void Runtime::back(const Node& node, Gradients& gradients) {
   Repeated repeated;
   std::vector<Gradient> din = places(node, douts[0], gradients, repeated);
   Device device = node.out[0].tensor.device;
-  queue_.push([kernel = &node.op->kernel(device), in = arrays(node.in), out = arrays(node.out),
-               dout = arrays(douts), din = std::move(din), attrs = node.attrs,
-               on = accelerator_for(device)] {
-    kernel->backward({in, out, dout, din, attrs, on});
-    if (on) on->op_ended();
+  queue_.push([name = node.op->name, kernel = &node.op->kernel(device), in = arrays(node.in),
+               out = arrays(node.out), dout = arrays(douts), din = std::move(din),
+               attrs = node.attrs, on = accelerator_for(device)] {
+    run_op(name, on, [&] { kernel->backward({in, out, dout, din, attrs, on}); });
   });
   for (auto& [id, term] : repeated) add_into(gradients.at(id), term);
 }

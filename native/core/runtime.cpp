@@ -180,10 +180,9 @@ std::vector<Tensor> Runtime::call(const Op& op, std::vector<Tensor> in, Attrs at
     out.push_back(make(spec.shape, spec.dtype, device, op.name));
   if (recorded) tape_.record(&op, in, out, outputs, attrs);
 
-  queue_.push([&kernel, in = arrays(in), out = arrays(out), attrs = std::move(attrs),
+  queue_.push([&op, &kernel, in = arrays(in), out = arrays(out), attrs = std::move(attrs),
                on = accelerator_for(device)] {
-    kernel.forward({in, out, {}, {}, attrs, on});
-    if (on) on->op_ended();
+    run_op(op.name, on, [&] { kernel.forward({in, out, {}, {}, attrs, on}); });
   });
   for (size_t i : outputs.mutates)
     if (in[i] && !(outputs.rounds_anew && in[i].array().rounded)) in[i].storage->rounded = {};

@@ -161,8 +161,8 @@ void* Gpu::scratch_bytes(int slot, size_t bytes) {
   size_t size = emulated ? bytes : in_eighths(bytes, 65536);
   bool made = cudaMalloc(&working.data, size) == cudaSuccess;
   if (!made) cudaGetLastError();
-  check(made, Code::OutOfMemory, "out of memory: ", size,
-        " bytes of a kernel's working memory asked");
+  check(made, Code::OutOfMemory, "cuda out of memory: ", size,
+        " bytes of a kernel's working memory asked, ", working_bytes(), " in use");
   working.bytes = size;
   return working.data;
 }

@@ -102,9 +102,44 @@ bool tells_the_first_error() {
   return told == "planted" && skipped == -1 && r.error().empty() && after == 1;
 }
 
+#ifndef __CUDACC__
+// Working memory that is short fails the op, whose name the error has, and the next call is right.
+// Which allocation is the first of working memory is the op's affair: memory for tensors, which is
+// asked for again, comes before it.
+bool names_the_op() {
+  int told = 0;
+  for (long n = 1; n <= 8; n++) {
+    Reader r;
+    Tensor x = r.made({3, 4});
+    Attrs attrs;
+    attrs.set("temperature", {1});
+    auto marginal = [&] {
+      Tensor row = r.runtime.reshape(x, {1, 2});
+      return r.runtime.call(op("prototype_marginal"), {row, row, {}}, attrs);
+    };
+    simt::config.fail_allocation = n;
+    marginal();
+    std::string text = r.error();
+    simt::config.fail_allocation = 0;
+    marginal();
+    if (!r.error().empty()) return false;
+    if (text.empty()) continue;
+    told++;
+    if (text.find("[prototype_marginal] cuda out of memory: ") != 0 ||
+        text.find(" bytes of a kernel's working memory asked, ") == std::string::npos)
+      return false;
+  }
+  return told > 0;
+}
+#endif
+
 }  // namespace
 
 void test_reads() {
+#ifndef __CUDACC__
+  test::expect(names_the_op(), "working memory that is short names the op");
+#endif
+
   every_schedule("reads in line with changes", in_line);
   every_schedule("a fault is told once", notes_a_fault);
   every_schedule("the first error is told", tells_the_first_error);
