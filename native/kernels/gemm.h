@@ -14,6 +14,12 @@ struct Matrix {
   bool transpose = false;
 };
 
+// Where op(A)'s number at (row, column) lies.
+template <class T>
+const T* at(Matrix<T> m, int64_t row, int64_t column) {
+  return m.transpose ? m.data + column * m.stride + row : m.data + row * m.stride + column;
+}
+
 // What is done to a piece of C while it is in the cache: C += bias for every row, then
 // gelu = GELU(C) into another matrix. Null: not done.
 template <class T>

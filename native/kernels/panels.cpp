@@ -8,9 +8,6 @@
 namespace protea {
 namespace {
 
-// A panel of this depth and the strip beside it fit the L1 cache.
-constexpr int64_t block_depth = 256;
-
 // The i-th of `count` equal parts of some bytes, into the L2 cache.
 void fetch_part(const void* from, int64_t bytes, int64_t i, int64_t count) {
   constexpr int64_t line = 64;
@@ -21,6 +18,17 @@ void fetch_part(const void* from, int64_t bytes, int64_t i, int64_t count) {
 
 }  // namespace
 
+template <class T>
+void pack_panels(Matrix<T> b, int64_t k, int64_t depth, int64_t columns, int64_t first,
+                 int64_t last, T* to) {
+  const GemmTiles<T>& tiles = gemm_tiles<T>();
+  for (int64_t panel = first; panel < last; panel++) {
+    int64_t column = panel * tiles.columns;
+    tiles.pack_panel(depth, std::min(tiles.columns, columns - column), at(b, k, column), b.stride,
+                     b.transpose, to + column * depth);
+  }
+}
+
 // Blocks of depth one after the other, in each the panels one after the other.
 template <class T>
 Panels<T>::Panels(Matrix<T> b, int64_t depth, int64_t columns) : depth_(depth), columns_(columns) {
@@ -28,14 +36,11 @@ Panels<T>::Panels(Matrix<T> b, int64_t depth, int64_t columns) : depth_(depth), 
   panels_ = ceil_div(columns, tiles.columns);
   packed_.resize(panels_ * tiles.columns * depth + GemmTiles<T>::slack);
   T* to = packed_.data();
-  for (int64_t k = 0; k < depth; k += block_depth)
-    for (int64_t column = 0; column < columns; column += tiles.columns) {
-      int64_t deep = std::min(block_depth, depth - k);
-      const T* from = b.transpose ? b.data + column * b.stride + k : b.data + k * b.stride + column;
-      tiles.pack_panel(deep, std::min(tiles.columns, columns - column), from, b.stride, b.transpose,
-                       to);
-      to += tiles.columns * deep;
-    }
+  for (int64_t k = 0; k < depth; k += block_depth) {
+    int64_t deep = std::min(block_depth, depth - k);
+    pack_panels(b, k, deep, columns, 0, panels_, to);
+    to += panels_ * tiles.columns * deep;
+  }
 }
 
 template <class T>
@@ -59,6 +64,10 @@ void Panels<T>::multiply(int64_t rows, const T* a, int64_t lda, T* c, int64_t ld
     }
 }
 
+template void pack_panels<float>(Matrix<float>, int64_t, int64_t, int64_t, int64_t, int64_t,
+                                 float*);
+template void pack_panels<double>(Matrix<double>, int64_t, int64_t, int64_t, int64_t, int64_t,
+                                  double*);
 template class Panels<float>;
 template class Panels<double>;
 

@@ -63,9 +63,11 @@ void compare(const Shape3& s) {
 }  // namespace
 
 void test_gemm() {
-  const int64_t sizes[][3] = {{1, 1, 1},    {7, 5, 3},     {14, 32, 256}, {15, 33, 257},
-                              {1, 300, 65}, {200, 1, 9},   {129, 97, 31}, {400, 70, 300},
-                              {5, 5, 0},    {33, 600, 17}, {90, 1100, 20}};
+  // The last ones: more columns and depth than are packed at once, with few rows and with many.
+  const int64_t sizes[][3] = {{1, 1, 1},     {7, 5, 3},       {14, 32, 256},    {15, 33, 257},
+                              {1, 300, 65},  {200, 1, 9},     {129, 97, 31},    {400, 70, 300},
+                              {5, 5, 0},     {33, 600, 17},   {90, 1100, 20},   {3, 4200, 70},
+                              {5, 700, 300}, {300, 4200, 40}, {270, 1100, 1100}};
   for (auto [M, N, K] : sizes)
     for (int mode = 0; mode < 8; mode++) {
       Shape3 shape{M, N, K, (mode & 1) != 0, (mode & 2) != 0, (mode & 4) != 0};
