@@ -43,9 +43,12 @@ const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], {
 });
 const titles = ['op', 'precision', 'cases', 'emulated error', 'allowed'];
 const line = (cells) => `| ${cells.join(' | ')} |`;
-const table = emulated().map((row) =>
+const ops = emulated();
+const only = found.filter((a) => !ops.some((b) => a.op === b.op && a.precision === b.precision));
+const table = [...ops, ...only].map((row) =>
   line([
-    ...[row.op, row.precision, row.cases, number(row.error), number(row.tolerance)],
+    ...[row.op, row.precision, row.cases ?? '-'],
+    ...(row.cases ? [number(row.error), number(row.tolerance)] : ['-', '-']),
     ...measured(found, row),
   ]),
 );
