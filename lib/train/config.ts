@@ -230,8 +230,10 @@ export const configSchema = z.strictObject({
       .describe(
         'Of products on a GPU: f32, or operands in bf16, inside blocks stored so, and sums in f32. The CPU has f32.',
       ),
+    // Runs from before this setting go on without it.
     graphs: z
       .boolean()
+      .default(false)
       .describe('Launches the work of a GPU as CUDA graphs; results are the same.'),
     logEvery: count.describe('Steps between step events.'),
     diagnoseEvery: count.describe('Steps between counts of unique prototypes.'),

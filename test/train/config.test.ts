@@ -35,6 +35,15 @@ test('a wrong value is refused with its name', async (t) => {
   t.is((error as { hint?: string }).hint, 'Did you mean "dino-kp-tiny"?');
 });
 
+test("a run's config from before a later setting is read", async (t) => {
+  const path = join(temporaryFolder(t), 'config.yaml');
+  const config = await loadConfig();
+  const text = configText(config);
+  t.regex(text, /^ {2}graphs: false\n/m);
+  writeFileSync(path, text.replace(/^ {2}graphs: false\n/m, ''));
+  t.deepEqual(await readRunConfig(path), config);
+});
+
 test('every preset is valid and survives being written', async (t) => {
   const path = join(temporaryFolder(t), 'config.yaml');
   for (const [name, config] of Object.entries(presets)) {
