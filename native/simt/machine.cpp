@@ -60,6 +60,7 @@ void run_block() {
   block.thread = first;
   block.running = true;
   here.thread = team.threads[first].index;
+  host.stack = nullptr;  // that of the thread which launches now
   change(host, team.threads[first].fiber);
   for (int i = 0; i < team.count; i++) {
     if (overran(team.threads[i].fiber) && !outcome.failed) {
