@@ -6,6 +6,7 @@
 //   asan   as plain, all under both sanitizers
 //   cuda   compiled by nvcc, for a machine with a GPU
 //   nvcc   kernels alone, for one architecture: does nvcc accept them? Nothing to run
+//   nvcc-all  the same for all architectures, without the tests' kernels
 // cpu, plain, race and cuda share the folder and the objects of an addon.
 import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
@@ -26,12 +27,15 @@ const targets = {
   asan: ['protea-native-test-plain'],
   cuda: ['protea-native-test'],
   nvcc: ['protea-kernels', 'protea-test-kernels'],
+  'nvcc-all': ['protea-kernels'],
 };
+const cuda = ['-DPROTEA_CUDA=ON', `-DCMAKE_CUDA_COMPILER=${nvcc}`];
 /** Modes with a folder of their own, and what it is configured with. */
 const options = {
   'cpu-asan': sanitized,
   asan: sanitized,
-  nvcc: ['-DPROTEA_CUDA=ON', `-DCMAKE_CUDA_COMPILER=${nvcc}`, '-DCMAKE_CUDA_ARCHITECTURES=80-real'],
+  nvcc: [...cuda, '-DCMAKE_CUDA_ARCHITECTURES=80-real'],
+  'nvcc-all': cuda,
 };
 
 function run(program, ...args) {
