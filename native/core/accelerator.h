@@ -24,11 +24,11 @@ class Accelerator {
   // A copy of the caller's bytes that `upload` may read later; nothing waits for the device.
   virtual std::shared_ptr<void> stage(const void* data, size_t bytes) = 0;
 
-  // Called by the queue's thread, in order with kernels. Only finish waits, and download for what is
-  // large.
+  // Called by the queue's thread, in order with kernels. Only finish waits, and download for what
+  // is large.
   virtual void upload(void* to, const std::shared_ptr<void>& staged, size_t bytes) = 0;
-  // Begins a copy to the host. What is returned waits for it, on any thread: `to` is then filled, or
-  // it throws what kernels before it have found wrong.
+  // Begins a copy to the host. What is returned waits for it, on any thread: `to` is then filled,
+  // or it throws what kernels before it have found wrong.
   virtual std::function<void()> download(void* to, const void* from, size_t bytes) = 0;
   virtual void fill(void* to, unsigned char value, size_t bytes) = 0;
   virtual void add(const Array& sum, const Array& term) = 0;        // sum += term
@@ -44,7 +44,8 @@ class Accelerator {
   virtual size_t working_bytes() const = 0;  // kernels' working memory and staging
 };
 
-// Runs an op's kernels on the queue's thread. An error of memory that they are short of names the op.
+// Runs an op's kernels on the queue's thread. An error of memory that they are short of names the
+// op.
 template <class Work>
 void run_op(const char* op, Accelerator* on, const Work& work) {
   try {

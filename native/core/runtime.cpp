@@ -125,8 +125,9 @@ void Runtime::read(const Tensor& tensor, void* to) {
 
 void Runtime::report(Queue::Report report) {
   if (!arrivals_) return queue_.report(std::move(report));
-  queue_.report([this, report = std::move(report)](std::exception_ptr error) {
-    arrivals_->report([report, error](std::exception_ptr later) { report(error ? error : later); });
+  // What is read behind a failure is skipped: a read that failed came before it.
+  queue_.report([this, report = std::move(report)](std::exception_ptr queued) {
+    arrivals_->report([report, queued](std::exception_ptr read) { report(read ? read : queued); });
   });
 }
 

@@ -23,8 +23,8 @@ class Runtime {
   // Queues a copy of the tensor's bytes to `to`, which must live until the next report.
   void read(const Tensor& tensor, void* to);
 
-  // Runs behind all earlier work and reads, on a thread of the runtime, and receives the first error.
-  // Later work does not wait for it: a device goes on while it is read.
+  // Runs behind all earlier work and reads, on a thread of the runtime, and receives the first
+  // error. Later work does not wait for it: a device goes on while it is read.
   void report(Queue::Report report);
   // Blocks until then and rethrows the error; for tests without Node.
   void wait();

@@ -6,8 +6,8 @@ using gpu::check_cuda;
 
 namespace {
 
-// Ops of a stretch: enough to be worth a launch, few enough that the device begins while the rest of
-// a step is recorded.
+// Ops of a stretch: enough to be worth a launch, few enough that the device begins while the rest
+// of a step is recorded.
 constexpr int stretch = 32;
 // Kept executable graphs. Shapes that never repeat would gather them without end.
 constexpr size_t most = 1024;

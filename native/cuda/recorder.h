@@ -8,9 +8,9 @@
 
 namespace protea {
 
-// The work of a stream as CUDA graphs: recorded instead of launched, a stretch of ops at a time, and
-// then launched at once. A step repeats its stretches with other arguments: what a stretch is made of
-// finds the executable graph of last time, which takes the new arguments (cudaGraphExecUpdate).
+// The work of a stream as CUDA graphs: recorded instead of launched, a stretch of ops at a time,
+// and then launched at once. A step repeats its stretches with other arguments: what a stretch is
+// made of finds the executable graph of last time, which takes them (cudaGraphExecUpdate).
 class Recorder {
  public:
   explicit Recorder(cudaStream_t stream) : stream_(stream) {}

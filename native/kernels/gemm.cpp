@@ -12,11 +12,11 @@
 namespace protea {
 namespace {
 
-// A block of the left operand (rows x block_depth) stays in the L2 cache while the panels of the right
-// one pass by.
+// A block of the left operand (rows x block_depth) stays in the L2 cache while the panels of the
+// right one pass by.
 constexpr int64_t block_columns = 512, block_rows = 168;
-// Threads share pieces of C. A piece should be worth this many operations, and no more are made than
-// keep the threads evenly busy or fit the cache.
+// Threads share pieces of C. A piece should be worth this many operations, and no more are made
+// than keep the threads evenly busy or fit the cache.
 constexpr int64_t piece_work = 4 << 20, pieces_per_thread = 8;
 // Bytes of the right operand that are packed at once, for all pieces.
 constexpr int64_t shared_bytes = 4 << 20;
@@ -59,8 +59,8 @@ Cut cut(int64_t M, int64_t N, int64_t K, int64_t strip, int64_t panel) {
   return parts;
 }
 
-// The right operand in panels, `depth` of its rows at a time: blocks of depth one after the other, in
-// each all panels.
+// The right operand in panels, `depth` of its rows at a time: blocks of depth one after the other,
+// in each all panels.
 template <class T>
 class Right {
  public:
@@ -208,10 +208,9 @@ template <class T>
 void multiply_few_rows(const Product<T>& p) {
   int64_t panel = gemm_tiles<T>().columns, parts = pieces(p.M, p.N, p.K);
   int64_t panels = std::clamp<int64_t>(p.N / parts / panel, 4, block_columns / panel);
+  Cut rows{ceil_div(p.M, block_rows), 1};
   parallel_for(p.N, panels * panel, [&](int64_t begin, int64_t end) {
-    for (; begin < end; begin += panels * panel)
-      multiply(p.columns(begin, std::min(end, begin + panels * panel)),
-               Cut{ceil_div(p.M, block_rows), 1}, block_depth);
+    multiply(p.columns(begin, end), rows, block_depth);
   });
 }
 

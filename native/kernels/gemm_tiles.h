@@ -10,8 +10,8 @@ namespace protea {
 // A strip holds `rows` <= max_rows rows of the left operand, stored k by k: strip[k * rows + i], or
 // as they lie, row by row: strip[i * stride + k].
 // A panel holds `columns` columns of the right operand, padded with zeros: panel[k * columns + j].
-// Both buffers need `slack` elements behind their end, which packing a strip may overwrite; packing a
-// panel writes the panel alone.
+// Both buffers need `slack` elements behind their end, which packing a strip may overwrite; packing
+// a panel writes the panel alone.
 template <class T>
 struct GemmTiles {
   int64_t max_rows;

@@ -1,6 +1,6 @@
-// Work recorded from a stream and launched as a whole. What CUDA forbids while a stream records is an
-// error here too: waiting for it, waiting in it for what another stream does, and events in it (which
-// CUDA would record as places in the graph; nothing here has a use for that).
+// Work recorded from a stream and launched as a whole. What CUDA forbids while a stream records is
+// an error here too: waiting for it, waiting in it for what another stream does, and events in it
+// (which CUDA would record as places in the graph; nothing here has a use for that).
 #include <algorithm>
 #include <memory>
 #include <utility>

@@ -1,8 +1,9 @@
 // protea-native-test [PART [FILTER]]: gemm, diagnosis, gradients, machine, matrices, nearest,
-// products, rounding, reads, graphs, agreement; card (what there is of a GPU), list (ops of agreement), bench
-// (times on a GPU). For emulated kernels also removals (every barrier left out in turn) and planted
-// (one mistake, by its name). Without a part the first ones up to agreement. FILTER keeps the ops,
-// with their shapes, that begin with it. Ends with 3 where a part needs a GPU and there is none.
+// products, rounding, reads, graphs, agreement; card (what there is of a GPU), list (ops of
+// agreement), bench (times on a GPU). For emulated kernels also removals (every barrier left out in
+// turn) and planted (one mistake, by its name). Without a part the first ones up to agreement.
+// FILTER keeps the ops, with their shapes, that begin with it. Ends with 3 where a part needs a GPU
+// and there is none.
 #include <cstdio>
 #include <exception>
 #include <string>

@@ -22,7 +22,7 @@ export function cases(lines) {
     entry.floor ??= line.floor_ms;
     const { ms: before = Infinity, times = [] } = entry[impl] ?? {};
     if (ms(line) < before || before === Infinity)
-      entry[impl] = { ms: line.ms_median, bytes: line.bytes, error: line.error };
+      entry[impl] = { ...entry[impl], ms: line.ms_median, bytes: line.bytes, error: line.error };
     if (line.graphs_ms)
       entry[impl].graphs = Math.min(entry[impl].graphs ?? Infinity, line.graphs_ms);
     entry[impl].times = ms(line) < Infinity ? [...times, line.ms_median] : times;

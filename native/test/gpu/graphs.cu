@@ -1,5 +1,5 @@
-// Work launched as CUDA graphs: the bits of work launched kernel by kernel, for every op; executable
-// graphs found again where a step repeats; copies, failures and short memory in between.
+// Work launched as CUDA graphs: the bits of work launched kernel by kernel, for every op;
+// executable graphs found again where a step repeats; copies, failures and short memory in between.
 #include <cmath>
 #include <set>
 #include <vector>
