@@ -28,9 +28,10 @@ function native(program, mode, ...part) {
 
 function nativeWith(settings, program, mode, ...part) {
   const env = { ...process.env, ...settings };
-  const { status, stdout } = spawnSync(program, part, { encoding: 'utf8', env });
-  const lines = (stdout ?? '').trim().split('\n');
-  count(status === 0, `native ${mode} ${part.join(' ')}: ${lines.at(-1)}`);
+  const { status, signal, stdout, stderr } = spawnSync(program, part, { encoding: 'utf8', env });
+  const lines = `${stdout ?? ''}${stderr ?? ''}`.trim().split('\n');
+  const end = signal ? `ended by ${signal}` : lines.at(-1);
+  count(status === 0, `native ${mode} ${part.join(' ')}: ${end}`);
   if (status !== 0) console.log(lines.slice(-20).join('\n'));
 }
 

@@ -34,9 +34,16 @@ Device device_of(const Op& op, std::span<const Tensor> in) {
 
 }  // namespace
 
+// What runs on a device ends before the memory it uses is given back.
 Runtime::~Runtime() {
   tape_.clear();
   stop();
+  if (!accelerator_) return;
+  try {
+    accelerator_->finish();
+  } catch (...) {
+    // nobody is left to be told
+  }
 }
 
 void Runtime::stop() {

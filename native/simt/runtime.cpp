@@ -17,7 +17,7 @@ namespace {
 using simt::device_mutex;
 
 std::map<void*, size_t> blocks;
-cudaError_t last_error = cudaSuccess;
+thread_local cudaError_t last_error = cudaSuccess;  // as CUDA's: another thread's is not seen
 constexpr int runtime_version = 13000;
 constexpr size_t memory = size_t{8} << 30;
 

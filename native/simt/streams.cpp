@@ -94,6 +94,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned, simt::Site site) {
+  std::lock_guard lock(device_mutex);
   if (simt::left_out(site)) return cudaSuccess;
   if (simt::spoils(stream)) return refuse(cudaErrorStreamCaptureIsolation);
   CUevent_st at = *event;

@@ -1,6 +1,7 @@
 // The emulated machine itself, with kernels that are right and kernels with one mistake planted.
 #include <cmath>
 #include <cstdio>
+#include <thread>
 #include <vector>
 
 #include "../../cuda/block.cuh"
@@ -169,6 +170,16 @@ bool extremes_are_right() {
   return true;
 }
 
+#ifndef __CUDACC__
+// As on hardware: what one thread is refused is not another one's error.
+bool errors_stay_with_their_thread() {
+  simt::config.fail_allocation = 1;
+  void* data = nullptr;
+  std::thread([&] { cudaMalloc(&data, 4); }).join();
+  return !data && cudaGetLastError() == cudaSuccess;
+}
+#endif
+
 }  // namespace
 
 namespace test {
@@ -181,6 +192,9 @@ std::vector<bool (*)()> waiting_checks() {
 }  // namespace test
 
 void test_machine() {
+#ifndef __CUDACC__
+  test::expect(errors_stay_with_their_thread(), "a thread's error is its own");
+#endif
   every_schedule("extremes", extremes_are_right);
   every_schedule("copies that land beside the work", landings_are_right);
   every_schedule("softmax", softmax_is_right<Mistake::None>);
