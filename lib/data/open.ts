@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import { ProteaError } from '../error.js';
 import { type Dataset, spreadRows } from './dataset.js';
 import { withLabels } from './labels.js';
@@ -40,7 +40,8 @@ async function openSource(spec: string): Promise<Dataset> {
   const files = path.includes('*') ? await glob(path) : [path];
   const first = files[0];
   if (!first || !existsSync(first)) {
-    throw new ProteaError('ERR_PROTEA_DATA', `${spec}: no such file or folder`, {
+    const where = isAbsolute(path) ? '' : ` in ${process.cwd()}`;
+    throw new ProteaError('ERR_PROTEA_DATA', `${spec}: no such file or folder${where}`, {
       hint: 'Give an image folder, tar archives (a * is allowed), IDX or CIFAR binary files, or "flora".',
     });
   }

@@ -5,18 +5,28 @@ import { ProteaError } from '../error.js';
 export const damaged = (file: string, what: string, hint = 'The file is damaged or cut short.') =>
   new ProteaError('ERR_PROTEA_CHECKPOINT_FORMAT', `${file}: ${what}`, { hint });
 
+const unreadable = (path: string, why: string, cause?: unknown) =>
+  new ProteaError('ERR_PROTEA_DATA', `${path}: ${why}`, { cause });
+
 /**
  * A file to read.
- * @throws ERR_PROTEA_DATA when there is none, or it may not be read
+ * @throws ERR_PROTEA_DATA when there is none, it may not be read, or it is a folder
  */
 export async function openToRead(path: string): Promise<FileHandle> {
+  let handle: FileHandle;
   try {
-    return await open(path, 'r');
+    handle = await open(path, 'r');
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
-    const why = code === 'ENOENT' ? 'no such file' : `cannot be read: ${message}`;
-    throw new ProteaError('ERR_PROTEA_DATA', `${path}: ${why}`, { cause });
+    throw unreadable(
+      path,
+      code === 'ENOENT' ? 'no such file' : `cannot be read: ${message}`,
+      cause,
+    );
   }
+  if (!(await handle.stat()).isDirectory()) return handle;
+  await handle.close();
+  throw unreadable(path, 'is a folder: give a file in it');
 }
 
 /**

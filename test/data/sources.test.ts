@@ -224,6 +224,11 @@ test('what cannot be opened is named', async (t) => {
   });
 });
 
+test('a relative path that is not there says where it was looked for', async (t) => {
+  const error = await t.throwsAsync(openData('pictures'), { code: 'ERR_PROTEA_DATA' });
+  t.is(error.message, `pictures: no such file or folder in ${process.cwd()}`);
+});
+
 testWith('data/cifar10', 'CIFAR-10: the JPEG archive and the lossless records agree', async (t) => {
   const test10k = await openData(`${sharedPath('data/cifar10/cifar10_jpeg.tar.gz')}#test/`);
   t.is(test10k.samples.length, 10_000);

@@ -178,3 +178,9 @@ test('zip64 is read; one whose fields are cut short is refused', async (t) => {
   far.writeBigUInt64LE(2n ** 63n, field + 4);
   await t.throwsAsync(contents(t, far), { message: /claims 9223372036854775808 bytes/ });
 });
+
+test('a folder is refused by name', async (t) => {
+  const folder = temporaryFolder(t);
+  const error = await t.throwsAsync(openTensorFile(folder), { code: 'ERR_PROTEA_DATA' });
+  t.is(error.message, `${folder}: is a folder: give a file in it`);
+});
