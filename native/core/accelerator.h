@@ -42,6 +42,13 @@ class Accelerator {
   virtual void op_ended() = 0;  // a stretch may end here
 
   virtual size_t working_bytes() const = 0;  // kernels' working memory and staging
+
+  // Called on the queue's thread where working memory is short, with the device's work finished: it
+  // gives memory back, and working memory is asked for once more.
+  void when_short(std::function<void()> give_back) { give_back_ = std::move(give_back); }
+
+ protected:
+  std::function<void()> give_back_;
 };
 
 // Runs an op's kernels on the queue's thread. An error of memory that they are short of names the

@@ -4,8 +4,10 @@
 
 #include <bit>
 #include <cstdlib>
+#include <limits>
 
 #include "error.h"
+#include "queue.h"
 
 namespace protea {
 namespace {
@@ -24,7 +26,7 @@ void* take(size_t bytes) {
 
 Blocks system_blocks() { return {take, std::free}; }
 
-Arena::~Arena() { trim(); }
+Arena::~Arena() { give_back(std::numeric_limits<uint64_t>::max()); }
 
 // Eight steps per power of two: at most an eighth is wasted and blocks are found again.
 size_t Arena::round_up(size_t bytes) const {
@@ -37,11 +39,12 @@ size_t Arena::round_up(size_t bytes) const {
 }
 
 void* Arena::allocate(size_t bytes) {
+  std::lock_guard lock(mutex_);
   size_t size = round_up(bytes);
   void* block = nullptr;
   auto found = free_.find(size);
   if (found != free_.end() && !found->second.empty()) {
-    block = found->second.back();
+    block = found->second.back().block;
     found->second.pop_back();
     use_.cached -= size;
   } else if (!limit_ || use_.live + use_.cached + size <= limit_) {
@@ -57,6 +60,7 @@ void* Arena::allocate(size_t bytes) {
 }
 
 void Arena::release(void* block, size_t bytes) noexcept {
+  std::lock_guard lock(mutex_);
   size_t size = round_up(bytes);
   use_.live -= size;
   if (exact_) {
@@ -66,15 +70,29 @@ void Arena::release(void* block, size_t bytes) noexcept {
   }
   use_.cached += size;
   use_.tensors--;
-  free_[size].push_back(block);
+  free_[size].push_back({block, queue_.queued()});
 }
 
-void Arena::trim() noexcept {
-  for (auto& [size, blocks] : free_) {
-    for (void* block : blocks) source_.give(block);
-    use_.cached -= size * blocks.size();
-  }
-  free_.clear();
+void Arena::trim() noexcept { give_back(queue_.ended()); }
+
+void Arena::give_back(uint64_t ended) noexcept {
+  std::lock_guard lock(mutex_);
+  for (auto& [size, blocks] : free_)
+    use_.cached -= size * std::erase_if(blocks, [&](const Kept& kept) {
+                     if (kept.place > ended) return false;
+                     source_.give(kept.block);
+                     return true;
+                   });
+}
+
+MemoryUse Arena::use() const {
+  std::lock_guard lock(mutex_);
+  return use_;
+}
+
+void Arena::reset_peak() {
+  std::lock_guard lock(mutex_);
+  use_.peak = use_.live;
 }
 
 }  // namespace protea

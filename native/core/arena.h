@@ -3,9 +3,12 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 namespace protea {
+
+class Queue;
 
 struct MemoryUse {
   size_t live = 0;     // bytes held by tensors
@@ -22,11 +25,13 @@ struct Blocks {
 Blocks system_blocks();
 
 // A caching allocator for one device. Shapes repeat from step to step, so a freed block is kept and
-// given out again. Used from the owning thread only; a block may be given out while queued work
-// still reads it, because the queue runs in order and the new owner's work comes later.
+// given out again. Used from the owning thread, but for trim; a block may be given out while queued
+// work still reads it, because the queue runs in order and the new owner's work comes later.
 class Arena {
  public:
-  explicit Arena(Blocks source = system_blocks()) : source_(source) {}
+  // `queue` has the work that uses the blocks.
+  explicit Arena(const Queue& queue, Blocks source = system_blocks())
+      : queue_(queue), source_(source) {}
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
   ~Arena();
@@ -35,7 +40,8 @@ class Arena {
   void* allocate(size_t bytes);
   void release(void* block, size_t bytes) noexcept;
 
-  // Gives cached blocks back to the system. Call only when no queued work is left.
+  // Gives cached blocks back to the system, but for those that queued work may still use. A device
+  // must have finished what was launched. From any thread.
   void trim() noexcept;
 
   // 0: no limit. A limit counts live and cached bytes.
@@ -45,14 +51,22 @@ class Arena {
   // sees both its ends and its end of life. Only while no queued work outlives its tensors.
   void set_exact(bool on) { exact_ = on; }
 
-  const MemoryUse& use() const { return use_; }
-  void reset_peak() { use_.peak = use_.live; }
+  MemoryUse use() const;
+  void reset_peak();
 
  private:
+  // A cached block: work that uses it was queued up to `place`.
+  struct Kept {
+    void* block;
+    uint64_t place;
+  };
   size_t round_up(size_t bytes) const;
+  void give_back(uint64_t ended) noexcept;
 
+  const Queue& queue_;
   Blocks source_;
-  std::map<size_t, std::vector<void*>> free_;
+  mutable std::mutex mutex_;
+  std::map<size_t, std::vector<Kept>> free_;
   MemoryUse use_;
   size_t limit_ = 0;
   bool exact_ = false;

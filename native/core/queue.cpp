@@ -27,6 +27,7 @@ void Queue::put(Task task) {
     std::lock_guard lock(mutex_);
     if (stopping_) return;
     tasks_.push_back(std::move(task));
+    queued_++;
   }
   wake_.notify_one();
 }
@@ -48,6 +49,7 @@ void Queue::serve() {
       tasks_.pop_front();
     }
     run(task);
+    ended_++;
   }
 }
 

@@ -1,5 +1,7 @@
 #pragma once
+#include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
 #include <exception>
 #include <functional>
@@ -29,6 +31,10 @@ class Queue {
   // Runs after all earlier work and receives its first error, or null.
   void report(Report report);
 
+  // Tasks since the start: those that were queued, and those that have run, were skipped or failed.
+  uint64_t queued() const { return queued_; }
+  uint64_t ended() const { return ended_; }
+
  private:
   struct Task {
     Work work;
@@ -45,6 +51,7 @@ class Queue {
   std::deque<Task> tasks_;
   std::exception_ptr failure_;
   bool stopping_ = false;
+  std::atomic<uint64_t> queued_ = 0, ended_ = 0;
   std::thread thread_;
 };
 

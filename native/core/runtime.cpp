@@ -54,7 +54,8 @@ void Runtime::stop() {
 Accelerator& Runtime::accelerator() {
   if (!accelerator_) {
     accelerator_ = open_accelerator();
-    device_arena_ = std::make_unique<Arena>(accelerator_->blocks());
+    device_arena_ = std::make_unique<Arena>(queue_, accelerator_->blocks());
+    accelerator_->when_short([this] { device_arena_->trim(); });
     arrivals_ = std::make_unique<Queue>();
   }
   return *accelerator_;

@@ -77,7 +77,7 @@ class Runtime {
 
   // The order is the order of destruction reversed: the queue ends before the memory it uses.
   std::unique_ptr<Accelerator> accelerator_;
-  Arena arena_;
+  Arena arena_{queue_};
   std::unique_ptr<Arena> device_arena_;
   Queue queue_;
   std::unique_ptr<Queue> arrivals_;  // waits for what is read from a device

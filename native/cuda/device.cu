@@ -159,9 +159,12 @@ void* Gpu::scratch_bytes(int slot, size_t bytes) {
   cudaFree(working.data);
   working = {};
   size_t size = emulated ? bytes : in_eighths(bytes, 65536);
-  bool made = cudaMalloc(&working.data, size) == cudaSuccess;
-  if (!made) cudaGetLastError();
-  check(made, Code::OutOfMemory, "cuda out of memory: ", size,
+  working.data = take_device_block(size);
+  if (!working.data && give_back_) {
+    give_back_();
+    working.data = take_device_block(size);
+  }
+  check(working.data, Code::OutOfMemory, "cuda out of memory: ", size,
         " bytes of a kernel's working memory asked, ", working_bytes(), " in use");
   working.bytes = size;
   return working.data;

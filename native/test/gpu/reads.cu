@@ -1,5 +1,6 @@
 // Reading from the device: what is read is the value at its place in line, though later work does
 // not wait for it; large values come in pieces; errors of kernels and of the queue arrive in order.
+#include <future>
 #include <string>
 #include <vector>
 
@@ -115,33 +116,66 @@ bool ends_with_work_on_its_way() {
 }
 
 #ifndef __CUDACC__
+// The marginal of one row, whose kernel needs working memory, while allocations fail once all its
+// tensors are there: one of them, or all. Returns what went wrong.
+std::string marginal_when_short(Reader& r, const Tensor& x, bool all) {
+  Attrs attrs;
+  attrs.set("temperature", {1});
+  Tensor row = r.runtime.reshape(x, {1, 2});
+  std::promise<void> made;
+  r.runtime.queue().push([&] {
+    made.get_future().wait();
+    simt::config.fail_allocation = 1;
+    simt::config.fail_after = all;
+  });
+  std::vector<Tensor> out = r.runtime.call(op("prototype_marginal"), {row, row, {}}, attrs);
+  made.set_value();
+  std::string text = r.error();
+  simt::config.fail_allocation = 0;
+  return text;
+}
+
 // Working memory that is short fails the op, whose name the error has, and the next call is right.
-// Which allocation is the first of working memory is the op's affair: memory for tensors, which is
-// asked for again, comes before it.
 bool names_the_op() {
-  int told = 0;
-  for (long n = 1; n <= 8; n++) {
-    Reader r;
-    Tensor x = r.made({3, 4});
-    Attrs attrs;
-    attrs.set("temperature", {1});
-    auto marginal = [&] {
-      Tensor row = r.runtime.reshape(x, {1, 2});
-      return r.runtime.call(op("prototype_marginal"), {row, row, {}}, attrs);
-    };
-    simt::config.fail_allocation = n;
-    marginal();
-    std::string text = r.error();
-    simt::config.fail_allocation = 0;
-    marginal();
-    if (!r.error().empty()) return false;
-    if (text.empty()) continue;
-    told++;
-    if (text.find("[prototype_marginal] cuda out of memory: ") != 0 ||
-        text.find(" bytes of a kernel's working memory asked, ") == std::string::npos)
-      return false;
+  Reader r;
+  Tensor x = r.made({3, 4});
+  std::string text = marginal_when_short(r, x, true);
+  return text.find("[prototype_marginal] cuda out of memory: ") == 0 &&
+         text.find(" bytes of a kernel's working memory asked, ") != std::string::npos &&
+         marginal_when_short(r, x, false).empty();
+}
+
+// What is cached makes room for working memory, but for what later work uses.
+bool working_memory_gets_what_is_cached() {
+  Reader r;
+  Tensor x = r.made({3, 4}), kept = r.made(Values(5000, 7));
+  for (int i = 0; i < 3; i++) r.made(Values(3000 + 1000 * i, 1));
+  r.error();
+  const Arena& arena = r.runtime.arena(Device::Cuda);
+  if (arena.use().cached == 0) return false;
+  bool made = marginal_when_short(r, x, false).empty();
+  Values found(5000);
+  r.runtime.read(kept, found.data());
+  return made && r.error().empty() && arena.use().cached < 1000 && found == Values(5000, 7);
+}
+
+// A block that work in line still uses is kept, whoever is short of memory before that.
+bool keeps_what_is_in_line() {
+  Reader r;
+  std::promise<void> queued;
+  Values found(1000);
+  r.runtime.queue().push([&] {
+    queued.get_future().wait();
+    r.runtime.arena(Device::Cuda).trim();
+  });
+  {
+    Tensor x = r.made(Values(1000, 3));
+    r.runtime.read(x, found.data());
   }
-  return told > 0;
+  size_t cached = r.runtime.arena(Device::Cuda).use().cached;
+  queued.set_value();
+  return r.error().empty() && found == Values(1000, 3) && cached > 0 &&
+         r.runtime.arena(Device::Cuda).use().cached == cached;
 }
 #endif
 
@@ -150,8 +184,9 @@ bool names_the_op() {
 void test_reads() {
 #ifndef __CUDACC__
   test::expect(names_the_op(), "working memory that is short names the op");
+  test::expect(working_memory_gets_what_is_cached(), "cached memory becomes working memory");
+  test::expect(keeps_what_is_in_line(), "memory that is in line is not given back");
 #endif
-
   every_schedule("reads in line with changes", in_line);
   every_schedule("a fault is told once", notes_a_fault);
   every_schedule("the first error is told", tells_the_first_error);
