@@ -4,6 +4,7 @@
 //   plain  with the CUDA files, emulated
 //   race   the same; kernels report every access to the race check of native/simt
 //   asan   as plain, all under both sanitizers
+//   tsan   as plain, all under ThreadSanitizer: the host's threads beside each other
 //   cuda   compiled by nvcc, for a machine with a GPU
 //   nvcc   kernels alone, for one architecture: does nvcc accept them? Nothing to run
 //   nvcc-all  the same for all architectures, without the tests' kernels
@@ -17,7 +18,8 @@ import { nvcc } from './nvcc.mjs';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const sanitizers =
   '-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer';
-const sanitized = ['-DCMAKE_BUILD_TYPE=None', `-DCMAKE_CXX_FLAGS=-O1 ${sanitizers}`];
+const flags = (list) => ['-DCMAKE_BUILD_TYPE=None', `-DCMAKE_CXX_FLAGS=-O1 ${list}`];
+const sanitized = flags(sanitizers);
 
 const targets = {
   cpu: ['protea-native-test-cpu'],
@@ -25,6 +27,7 @@ const targets = {
   plain: ['protea-native-test-plain'],
   race: ['protea-native-test-race'],
   asan: ['protea-native-test-plain'],
+  tsan: ['protea-native-test-plain'],
   cuda: ['protea-native-test'],
   nvcc: ['protea-kernels', 'protea-test-kernels'],
   'nvcc-all': ['protea-kernels'],
@@ -34,6 +37,7 @@ const cuda = ['-DPROTEA_CUDA=ON', `-DCMAKE_CUDA_COMPILER=${nvcc}`];
 const options = {
   'cpu-asan': sanitized,
   asan: sanitized,
+  tsan: flags('-g1 -fsanitize=thread'),
   nvcc: [...cuda, '-DCMAKE_CUDA_ARCHITECTURES=80-real'],
   'nvcc-all': cuda,
 };

@@ -1,8 +1,8 @@
 // Tests the CUDA kernels without a GPU: `node scripts/test-cuda.mjs [--all] [--nvcc | --nvcc-all]`. Native
 // cases under several schedules and under the race check, planted mistakes, then test/ops and test/gpu
 // of TypeScript on the emulated device. --nvcc compiles them for one architecture too, where nvcc is
-// there, --nvcc-all (or the variable CI) for all. --all adds --nvcc, AddressSanitizer and the test that
-// leaves each barrier out. Prints "N tests passed" and "N tests failed".
+// there, --nvcc-all (or the variable CI) for all. --all adds --nvcc, AddressSanitizer, ThreadSanitizer
+// and the test that leaves each barrier out. Prints "N tests passed" and "N tests failed".
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -100,6 +100,9 @@ native(race, 'race', 'agreement');
 planted([plain, race]);
 if (all) {
   native(build('asan'), 'asan');
+  const beside = build('tsan');
+  for (const part of ['diagnosis', 'gemm', 'gradients', 'rounding', 'reads', 'graphs'])
+    native(beside, 'tsan', part);
   native(race, 'race', 'removals');
   const trials = ['prototype_cross_entropy 256', 'koleo 256', 'adamw 16'];
   for (const trial of [...trials, 'prototype_sinkhorn 256', 'augment 16'])

@@ -7,6 +7,8 @@
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#elif defined(__SANITIZE_THREAD__)
+#include <sanitizer/tsan_interface.h>
 #endif
 
 #if !defined(__x86_64__)
@@ -24,18 +26,26 @@ Fiber* leaving = nullptr;
 
 void before(Fiber& from, Fiber& to) {
   leaving = &from;
-  __sanitizer_start_switch_fiber(&from.fake_stack, to.stack, to.bytes);
+  __sanitizer_start_switch_fiber(&from.sanitizer, to.stack, to.bytes);
 }
 
 // The host's stack is known once somebody has left it.
 void after(Fiber* self) {
   const void* bottom;
   size_t bytes;
-  __sanitizer_finish_switch_fiber(self ? self->fake_stack : nullptr, &bottom, &bytes);
+  __sanitizer_finish_switch_fiber(self ? self->sanitizer : nullptr, &bottom, &bytes);
   if (leaving->stack) return;
   leaving->stack = static_cast<char*>(const_cast<void*>(bottom));
   leaving->bytes = bytes;
 }
+#elif defined(__SANITIZE_THREAD__)
+// A fiber without a stack of its own is the thread that launches.
+SIMT_UNSEEN void before(Fiber& from, Fiber& to) {
+  if (!from.stack) from.sanitizer = __tsan_get_current_fiber();
+  if (!to.sanitizer) to.sanitizer = __tsan_create_fiber(0);
+  __tsan_switch_to_fiber(to.sanitizer, 0);
+}
+void after(Fiber*) {}
 #else
 void before(Fiber&, Fiber&) {}
 void after(Fiber*) {}
@@ -112,11 +122,13 @@ void prepare(Fiber& fiber, void (*entry)()) {
 #endif
   fiber.abandoned = false;
   std::memset(fiber.stack, canary, canary_bytes);
-  fiber.fake_stack = nullptr;
+#if defined(__SANITIZE_ADDRESS__)
+  fiber.sanitizer = nullptr;
+#endif
   arrange(fiber, entry);
 }
 
-void change(Fiber& from, Fiber& to) {
+SIMT_UNSEEN void change(Fiber& from, Fiber& to) {
   before(from, to);
   swap(from, to);
   after(&from);

@@ -8,14 +8,21 @@ struct Fiber {
   void* resume = nullptr;  // its stack pointer while another runs
   char* stack = nullptr;
   size_t bytes = 0;
-  void* fake_stack = nullptr;  // AddressSanitizer's
-  bool abandoned = false;      // its last call was left in the middle
+  void* sanitizer = nullptr;  // AddressSanitizer's fake stack, or ThreadSanitizer's fiber
+  bool abandoned = false;     // its last call was left in the middle
 };
 
 #if defined(__SANITIZE_ADDRESS__)
 constexpr size_t stack_bytes = size_t{256} << 10;
 #else
 constexpr size_t stack_bytes = size_t{64} << 10;
+#endif
+
+// Of functions that are left and never returned to: ThreadSanitizer would count them as open calls.
+#if defined(__SANITIZE_THREAD__)
+#define SIMT_UNSEEN __attribute__((no_sanitize("thread"), noinline))
+#else
+#define SIMT_UNSEEN
 #endif
 
 // Gives `fiber` a fresh call of `entry`, which must never return. Its stack is made once.

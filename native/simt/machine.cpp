@@ -11,7 +11,7 @@ namespace {
 
 size_t launch_count;
 
-void end_thread() {
+SIMT_UNSEEN void end_thread() {
   Thread& self = team.threads[block.thread];
   Warp& warp = team.warps[block.thread / 32];
   if (!self.open.empty() || !self.committed.empty())
@@ -26,7 +26,7 @@ void end_thread() {
   give_way();
 }
 
-void thread_entry() {
+SIMT_UNSEEN void thread_entry() {
   entered();
   running->thread(running->arguments.get());
   end_thread();

@@ -77,7 +77,7 @@ void leave(Fault kind, const std::string& what) {
   change(from, host);
 }
 
-void give_way() {
+SIMT_UNSEEN void give_way() {
   int next = pick(), self = block.thread;
   if (next == self) return;
   if (next >= 0) {

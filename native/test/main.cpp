@@ -90,6 +90,13 @@ void run(const std::string& part, const std::string& filter) {
 }  // namespace
 }  // namespace protea
 
+#if defined(__SANITIZE_THREAD__)
+// The library counts who holds an exception where the sanitizer does not see it.
+extern "C" const char* __tsan_default_suppressions() {
+  return "race:std::__exception_ptr::exception_ptr::_M_release\n";
+}
+#endif
+
 int main(int count, char** arguments) {
   setvbuf(stdout, nullptr, _IOLBF, 0);
   auto argument = [&](int i) { return i < count ? std::string(arguments[i]) : std::string(); };

@@ -1,6 +1,6 @@
 // Reading from the device: what is read is the value at its place in line, though later work does
 // not wait for it; large values come in pieces; errors of kernels and of the queue arrive in order.
-#include <future>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -122,14 +122,15 @@ std::string marginal_when_short(Reader& r, const Tensor& x, bool all) {
   Attrs attrs;
   attrs.set("temperature", {1});
   Tensor row = r.runtime.reshape(x, {1, 2});
-  std::promise<void> made;
+  std::mutex made;
+  made.lock();
   r.runtime.queue().push([&] {
-    made.get_future().wait();
+    std::lock_guard wait(made);
     simt::config.fail_allocation = 1;
     simt::config.fail_after = all;
   });
   std::vector<Tensor> out = r.runtime.call(op("prototype_marginal"), {row, row, {}}, attrs);
-  made.set_value();
+  made.unlock();
   std::string text = r.error();
   simt::config.fail_allocation = 0;
   return text;
@@ -162,10 +163,11 @@ bool working_memory_gets_what_is_cached() {
 // A block that work in line still uses is kept, whoever is short of memory before that.
 bool keeps_what_is_in_line() {
   Reader r;
-  std::promise<void> queued;
+  std::mutex queued;
+  queued.lock();
   Values found(1000);
   r.runtime.queue().push([&] {
-    queued.get_future().wait();
+    std::lock_guard wait(queued);
     r.runtime.arena(Device::Cuda).trim();
   });
   {
@@ -173,7 +175,7 @@ bool keeps_what_is_in_line() {
     r.runtime.read(x, found.data());
   }
   size_t cached = r.runtime.arena(Device::Cuda).use().cached;
-  queued.set_value();
+  queued.unlock();
   return r.error().empty() && found == Values(1000, 3) && cached > 0 &&
          r.runtime.arena(Device::Cuda).use().cached == cached;
 }
