@@ -92,7 +92,7 @@ void run(const std::string& part, const std::string& filter) {
 
 #if defined(__SANITIZE_THREAD__)
 // The library counts who holds an exception where the sanitizer does not see it.
-extern "C" const char* __tsan_default_suppressions() {
+extern "C" __attribute__((visibility("default"))) const char* __tsan_default_suppressions() {
   return "race:std::__exception_ptr::exception_ptr::_M_release\n";
 }
 #endif
